@@ -1,0 +1,93 @@
+/*
+ * arena.h - the shared memory that holds all of a session's state
+ *
+ * One file mapping, at any address: what refers to something in it does so by an index or an
+ * offset. It begins with a header (magic, a signature made from the layouts, so that two builds
+ * that differ refuse each other), then the tables of arena.def, then ring memory. The file is
+ * sparse; reserved space costs nothing until it is touched.
+ *
+ * Elements of a table come from a pool, a lock-free stack of free indices, last in, first out. A
+ * process that is killed between taking an element and making it reachable leaves it to the sweep
+ * (process.h), which finds it by its owner.
+ */
+#ifndef EMU_ARENA_H
+#define EMU_ARENA_H
+
+#include "base.h"
+#include "emu.h"
+#include "bounds.h"
+#include "lock.h"
+
+#define ARENA_NONE UINT32_MAX
+
+#define ARENA_CHUNK_CLASSES (EMU_CHUNK_MAX_SHIFT - EMU_CHUNK_MIN_SHIFT + 1)
+#define ARENA_CHUNK_UNITS (EMU_ARENA_SIZE >> EMU_CHUNK_MIN_SHIFT)
+
+/* Free indices of one table; the links stand in an array beside it. */
+struct pool {
+    _Alignas(64) _Atomic uint64_t top; /* tag << 32 | index + 1; the tag defeats ABA */
+    _Atomic uint32_t fresh;            /* indices from here on were never taken */
+    _Atomic uint32_t used;
+};
+
+struct arena_header {
+    char magic[8];
+    uint64_t signature;
+    uint64_t size;
+    struct emu_options options; /* the session's; written before anybody else joins */
+    struct emu_hidden hidden;   /* numbers of the arena's and the bell's descriptors */
+    _Atomic int32_t watcher;    /* pid of who watches members, or 0 */
+    _Atomic int32_t watcher_bell;
+    _Atomic uint32_t joined;  /* processes that ever joined */
+    _Atomic uint32_t changes; /* grows when a process joins */
+    _Atomic uint32_t orphans; /* > 0: some end is held by a process we don't know */
+    _Atomic uint32_t units;   /* chunk units handed out so far, from the start of the data */
+    struct lock processes_lock; /* finding or making a process's record */
+    struct pool processes;
+    struct pool tasks;
+    struct pool bufs;
+    struct pool descriptions;
+    struct pool waiters;
+    struct pool chunks[ARENA_CHUNK_CLASSES];
+};
+
+/* Offsets of everything; never instantiated, the mapping is cast to it. */
+struct arena {
+    _Alignas(4096) struct arena_header header;
+    _Atomic uint32_t chunk_links[ARENA_CHUNK_UNITS];
+#define SECTION(name, size, count) _Atomic uint32_t name##_links[count];
+#include "arena.def"
+#undef SECTION
+#define SECTION(name, size, count) _Alignas(4096) char name[(uint64_t)(size) * (count)];
+#include "arena.def"
+#undef SECTION
+    _Alignas(1 << EMU_CHUNK_MIN_SHIFT) char data[];
+};
+
+/* This process's mapping, or NULL. Set once before threads exist, read by all. */
+extern struct arena *arena;
+
+/* Makes a memfd of the arena's size, initialised; its fd, or -errno. Maps it. */
+int arena_create(void);
+
+/* Maps an existing one: 0, -EINVAL, -ESTALE, -errno. */
+int arena_attach(int fd);
+
+/* An index of the table, or ARENA_NONE when `max` are in use. */
+uint32_t pool_take(struct pool *pool, _Atomic uint32_t *links, uint32_t max);
+void pool_give(struct pool *pool, _Atomic uint32_t *links, uint32_t index);
+
+/*
+ * Memory of 1 << shift bytes; shift in EMU_CHUNK_MIN_SHIFT..EMU_CHUNK_MAX_SHIFT.
+ * Returns its unit number (arena_chunk_at), or ARENA_NONE when the arena is full.
+ * The bytes are whatever was there before.
+ */
+uint32_t arena_chunk_take(unsigned shift);
+void arena_chunk_give(uint32_t unit, unsigned shift);
+
+static inline char *arena_chunk_at(uint32_t unit)
+{
+    return arena->data + ((uint64_t)unit << EMU_CHUNK_MIN_SHIFT);
+}
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * channel.c - see channel.h
+ */
+#include "channel.h"
+
+#include "charge.h"
+
+#include <errno.h>
+
+void transfer_init(struct transfer *transfer, int fd, const struct iovec *iov, int count,
+                   uint64_t size, int flags)
+{
+    struct description *description = fdtab_get(fd);
+
+    transfer->description = description;
+    if (!description) {
+        return;
+    }
+    transfer->index = description_index(description);
+    transfer->generation = atomic_load_explicit(&description->generation, memory_order_relaxed);
+    transfer->fd = fd;
+    transfer->cursor = (struct cursor){iov, count, 0};
+    transfer->size = base_min_u64(size, EMU_RW_MAX);
+    transfer->done = 0;
+    transfer->target = 1;
+    transfer->flags = flags;
+    transfer->nonblock =
+        (flags & MSG_DONTWAIT) ||
+        (atomic_load_explicit(&description->status, memory_order_relaxed) & O_NONBLOCK);
+    transfer->started = false;
+    transfer->ret_flags = 0;
+}
+
+struct socket_buf *channel_lock(struct emu_task *self, const struct transfer *transfer,
+                                uint32_t index, struct buf_state *ret_state)
+{
+    struct socket_buf *buf = buf_at(index);
+
+    lock_acquire(self, &buf->lock);
+    /* Whoever frees the description takes this lock first, so what holds now holds until release. */
+    if (EMU_UNLIKELY(atomic_load_explicit(&transfer->description->generation,
+                                          memory_order_relaxed) != transfer->generation)) {
+        lock_release(self, &buf->lock);
+        return NULL;
+    }
+    *ret_state = buf_state_locked(buf);
+    if (EMU_UNLIKELY(ret_state->flags & BUF_NATIVE)) {
+        lock_release(self, &buf->lock);
+        return NULL;
+    }
+    return buf;
+}
+
+/* A blocked call keeps its description alive; undone however the call ends. */
+struct pin {
+    struct emu_task *self;
+    uint32_t index;
+    uint32_t outer;
+};
+
+static void pin_undo(struct pin *pin)
+{
+    pin->self->pinned = pin->outer;
+    fdtab_unpin(pin->self, pin->index);
+}
+
+static int64_t run_blocking(struct emu_task *self, struct transfer *transfer, wait_try try,
+                            int64_t timeout_ns)
+{
+    struct wait_item item;
+    struct wait_set set = {.items = &item, .capacity = 1};
+    struct wait_request request = {
+        .try = try,
+        .op = transfer,
+        .set = &set,
+        .deadline_ns = timeout_ns > 0 ? host_now_ns() + (uint64_t)timeout_ns : 0,
+        .restarts = timeout_ns == 0, /* with SO_*TIMEO always EINTR: sock_intr_errno() */
+    };
+    struct pin pin __attribute__((unused, cleanup(pin_undo))) = {self, transfer->index, self->pinned};
+
+    fdtab_pin(self, transfer->index);
+    self->pinned = transfer->index + 1;
+    return wait_run(self, &request);
+}
+
+int64_t channel_run(struct emu_task *self, struct transfer *transfer, wait_try try,
+                    int64_t timeout_ns)
+{
+    struct wait_item item;
+    struct wait_set set = {.items = &item, .capacity = 1};
+    int64_t result;
+
+    if (EMU_UNLIKELY(timeout_ns < 0)) {
+        transfer->nonblock = true;
+    }
+    result = try(self, transfer, &set, transfer->nonblock);
+    if (result == WAIT_BLOCK) {
+        result = run_blocking(self, transfer, try, timeout_ns);
+        if (result == -ETIMEDOUT) {
+            result = -EAGAIN;
+        }
+        if (result < 0 && result != EMU_NATIVE && transfer->done > 0) {
+            result = (int64_t)transfer->done;
+        }
+    }
+    if (EMU_UNLIKELY(result == EMU_NATIVE)) {
+        self->progress = transfer->done;
+    }
+    return result;
+}
+
+/* Appends what came past the shim, as the kernel would have it: after everything unread. */
+static bool rescue(struct emu_task *self, int fd, struct description *description)
+{
+    struct socket_buf *buf = buf_at(description->rx);
+    struct wake_list list = {0};
+    bool any = false;
+
+    lock_acquire(self, &buf->lock);
+    for (int round = 0; round < 64; round++) {
+        struct buf_state state = buf_state_locked(buf);
+        uint32_t want = EMU_PAGE;
+        uint32_t position = state.head + state.used;
+        uint32_t straight;
+        int64_t got;
+
+        if ((state.flags & BUF_NATIVE) || buf_reserve_locked(buf, &state, want, 1) < 0) {
+            break;
+        }
+        position = state.head + state.used;
+        straight = buf_ring_mask(&state) + 1 - (position & buf_ring_mask(&state));
+        if (host_poll_one(fd, POLLIN) & POLLIN) {
+            got = host_read(fd, buf_ring(&state) + (position & buf_ring_mask(&state)),
+                            base_min_u32(want, straight));
+        } else {
+            got = 0;
+        }
+        if (got <= 0) {
+            break;
+        }
+        buf_append(&state, (uint32_t)got,
+                   description_is_socket(description) ? charge_stream((uint32_t)got) : 0);
+        buf_publish_locked(buf, &state);
+        any = true;
+    }
+    wait_notify_locked(&buf->readers, POLLIN | POLLRDNORM, &list);
+    lock_release(self, &buf->lock);
+    wake_list_flush(&list);
+    if (any) {
+        emu_report_add(self, EMU_REPORT_RESCUED, "write", -1, -1, 0);
+    }
+    return any;
+}
+
+enum channel_news channel_ask(struct emu_task *self, int fd, struct description *description)
+{
+    bool reads = description->rx != ARENA_NONE;
+    uint32_t index = reads ? description->rx : description->tx;
+    uint32_t gone_flag = reads ? BUF_WRITER_GONE : BUF_READER_GONE;
+    struct buf_state state;
+    struct description *peer;
+    short bits;
+
+    if (fdtab_get(fd) != description) {
+        return CHANNEL_SAME;
+    }
+    bits = host_poll_one(fd, reads ? POLLIN : 0);
+    if ((bits & POLLIN) && rescue(self, fd, description)) {
+        return CHANNEL_CHANGED;
+    }
+    state = buf_peek(buf_at(index));
+    if (bits & (POLLHUP | POLLERR)) {
+        peer = description_peer(description);
+        if (state.flags & gone_flag || !peer) {
+            return CHANNEL_SAME;
+        }
+        description_end(self, peer);
+        return CHANNEL_CHANGED;
+    }
+    if (state.flags & gone_flag && !(bits & POLLNVAL)) {
+        atomic_store(&arena->header.orphans, 1); /* nobody will tell: sleepers ask by the clock */
+        return CHANNEL_ORPHAN;
+    }
+    return CHANNEL_SAME;
+}

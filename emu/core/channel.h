@@ -1,0 +1,62 @@
+/*
+ * channel.h - one transfer over a description, from the first try to its end
+ *
+ * What pipes and sockets share: a transfer's progress through the guest's buffers, blocking with
+ * time-outs and signals, and the question to the placeholder. Before a task sleeps, and before end
+ * of file is believed, the placeholder is asked with one poll when the description was ever
+ * inherited: HUP or ERR is the truth about the other end, IN means that bytes came past the shim;
+ * they are taken in behind what is unread (DESIGN 4).
+ */
+#ifndef EMU_CHANNEL_H
+#define EMU_CHANNEL_H
+
+#include "fdtab.h"
+
+struct transfer {
+    struct description *description;
+    uint32_t index; /* of the description, and its generation when the call began */
+    uint32_t generation;
+    int fd;
+    struct cursor cursor; /* the rest of the guest's buffers */
+    uint64_t size;        /* asked for */
+    uint64_t done;        /* moved so far, over all sleeps */
+    uint64_t target;      /* a receive waits until `done` is this much */
+    int flags;            /* MSG_* */
+    bool nonblock;
+    bool started;  /* what happens once a call has happened */
+    int ret_flags; /* MSG_TRUNC of a record */
+};
+
+/* Fills a transfer for fd; the iovec array stays the caller's. NULL description: fd is native. */
+void transfer_init(struct transfer *transfer, int fd, const struct iovec *iov, int count,
+                   uint64_t size, int flags);
+
+/*
+ * Runs a try (pipe.h, stream.h) to its end; sleeps when it blocks.
+ * `timeout_ns`: 0 none, < 0 at once. Returns bytes, -errno, EMU_NATIVE (self->progress is set).
+ * Linux: a signal or time-out after some bytes returns their count.
+ */
+int64_t channel_run(struct emu_task *self, struct transfer *transfer, wait_try try,
+                    int64_t timeout_ns);
+
+/*
+ * Locks the buf of the transfer's description for one try. NULL: the description died meanwhile
+ * (another thread closed the number), or the channel is native; nothing is locked and the kernel
+ * must be asked.
+ */
+struct socket_buf *channel_lock(struct emu_task *self, const struct transfer *transfer,
+                                uint32_t buf, struct buf_state *ret_state);
+
+enum channel_news {
+    CHANNEL_SAME,    /* nothing new: the other end lives, no bytes came past */
+    CHANNEL_CHANGED, /* try again */
+    CHANNEL_ORPHAN,  /* we think that the other end is closed; the kernel knows better */
+};
+
+/*
+ * Asks the placeholder about the other end. Marks it ended when the kernel says so; takes in bytes
+ * that came past. Requires: no lock. `description` must still stand behind fd, else CHANNEL_SAME.
+ */
+enum channel_news channel_ask(struct emu_task *self, int fd, struct description *description);
+
+#endif

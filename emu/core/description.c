@@ -1,0 +1,223 @@
+/*
+ * description.c - see description.h
+ */
+#include "description.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BITS_IN (POLLIN | POLLRDNORM)
+#define BITS_OUT (POLLOUT | POLLWRNORM)
+
+uint32_t description_create(enum description_kind kind, uint32_t rx, uint32_t tx, uint32_t maker,
+                            uint32_t status)
+{
+    uint32_t index = pool_take(&arena->header.descriptions, arena->descriptions_links,
+                               EMU_MAX_DESCRIPTIONS);
+    struct description *description;
+
+    if (index == ARENA_NONE) {
+        return ARENA_NONE;
+    }
+    description = description_at(index);
+    description->kind = kind;
+    description->rx = rx;
+    description->tx = tx;
+    description->peer = ARENA_NONE;
+    description->maker = maker;
+    atomic_store_explicit(&description->status, status, memory_order_relaxed);
+    atomic_store_explicit(&description->shared, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->error, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->peek_offset, -1, memory_order_relaxed);
+    atomic_store_explicit(&description->receive_low, 1, memory_order_relaxed);
+    atomic_store_explicit(&description->identified, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->receive_timeout_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->send_timeout_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->sample_fd, -1, memory_order_relaxed);
+    atomic_store_explicit(&description->native, 0, memory_order_relaxed);
+    description_hold(description, maker);
+    atomic_store_explicit(&description->state, DESCRIPTION_LIVE, memory_order_release);
+    return index;
+}
+
+void description_pair(uint32_t a, uint32_t b)
+{
+    description_at(a)->peer = b;
+    description_at(a)->peer_generation = description_at(b)->generation;
+    description_at(b)->peer = a;
+    description_at(b)->peer_generation = description_at(a)->generation;
+}
+
+struct description *description_peer(const struct description *description)
+{
+    struct description *peer;
+
+    if (description->peer == ARENA_NONE) {
+        return NULL;
+    }
+    peer = description_at(description->peer);
+    if (atomic_load_explicit(&peer->state, memory_order_acquire) != DESCRIPTION_LIVE ||
+        atomic_load_explicit(&peer->generation, memory_order_relaxed) !=
+            description->peer_generation) {
+        return NULL;
+    }
+    return peer;
+}
+
+void description_hold(struct description *description, uint32_t slot)
+{
+    atomic_fetch_or(&description->holders[slot / 64], 1ull << (slot % 64));
+}
+
+bool description_held_by(const struct description *description, uint32_t slot)
+{
+    return atomic_load(&description->holders[slot / 64]) >> (slot % 64) & 1;
+}
+
+bool description_held(const struct description *description)
+{
+    for (int i = 0; i < (int)HOLDER_WORDS; i++) {
+        if (atomic_load(&description->holders[i]) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One direction ends at one side. Says how; wakes both queues. */
+static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags, bool discard)
+{
+    struct socket_buf *buf = buf_at(index);
+    struct wake_list list = {0};
+    struct buf_state state;
+
+    lock_acquire(self, &buf->lock);
+    state = buf_state_locked(buf);
+    state.flags |= (uint16_t)flags;
+    if (discard) {
+        state.head = state.used = state.seg_count = state.first_taken = state.charged = 0;
+    }
+    buf_publish_locked(buf, &state);
+    wait_notify_locked(&buf->readers, POLLHUP, &list);
+    wait_notify_locked(&buf->writers, POLLHUP, &list);
+    lock_release(self, &buf->lock);
+    wake_list_flush(&list);
+}
+
+void description_end(struct emu_task *self, struct description *description)
+{
+    bool socket = description_is_socket(description);
+
+    if (atomic_load(&description->native)) {
+        return; /* the kernel tells the peer */
+    }
+    if (description->rx != ARENA_NONE) {
+        struct description *peer = description_peer(description);
+        struct buf_state state = buf_peek(buf_at(description->rx));
+
+        if (socket && peer && state.seg_count > 0) {
+            atomic_store(&peer->error, ECONNRESET);
+        }
+        end_direction(self, description->rx, BUF_READER_GONE | (socket ? BUF_SHUT : 0), socket);
+    }
+    if (description->tx != ARENA_NONE) {
+        end_direction(self, description->tx, BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), false);
+    }
+}
+
+void description_drop(struct emu_task *self, uint32_t index, uint32_t slot)
+{
+    struct description *description = description_at(index);
+    uint32_t live = DESCRIPTION_LIVE;
+
+    atomic_fetch_and(&description->holders[slot / 64], ~(1ull << (slot % 64)));
+    if (description_held(description) ||
+        !atomic_compare_exchange_strong(&description->state, &live, DESCRIPTION_DYING)) {
+        return;
+    }
+    description_end(self, description);
+    if (description->rx != ARENA_NONE) {
+        buf_unref(self, description->rx);
+    }
+    if (description->tx != ARENA_NONE) {
+        buf_unref(self, description->tx);
+    }
+    atomic_fetch_add(&description->generation, 1);
+    atomic_store_explicit(&description->state, DESCRIPTION_FREE, memory_order_release);
+    pool_give(&arena->header.descriptions, arena->descriptions_links, index);
+}
+
+static uint32_t socket_readiness(const struct description *description)
+{
+    struct buf_state rx = buf_peek(buf_at(description->rx));
+    struct buf_state tx = buf_peek(buf_at(description->tx));
+    uint32_t bits = 0;
+
+    if (atomic_load_explicit(&description->error, memory_order_relaxed) != 0) {
+        bits |= POLLERR;
+    }
+    if (rx.flags & BUF_SHUT) {
+        bits |= BITS_IN | POLLRDHUP;
+        if (tx.flags & BUF_SHUT) {
+            bits |= POLLHUP;
+        }
+    }
+    if (rx.seg_count > 0) {
+        bits |= BITS_IN;
+    }
+    if (4ull * (tx.charged + 1ull) <= tx.limit) {
+        bits |= BITS_OUT | POLLWRBAND;
+    }
+    return bits;
+}
+
+uint32_t description_readiness(const struct description *description)
+{
+    struct buf_state state;
+    uint32_t bits = 0;
+
+    if (description_is_socket(description)) {
+        return socket_readiness(description);
+    }
+    if (description->rx != ARENA_NONE) {
+        state = buf_peek(buf_at(description->rx));
+        bits |= state.used > 0 ? BITS_IN : 0;
+        bits |= state.flags & BUF_WRITER_GONE ? POLLHUP : 0;
+    }
+    if (description->tx != ARENA_NONE) {
+        state = buf_peek(buf_at(description->tx));
+        bits |= state.seg_count < state.limit ? BITS_OUT : 0;
+        bits |= state.flags & BUF_READER_GONE ? POLLERR : 0;
+    }
+    return bits;
+}
+
+int description_take_error(struct description *description)
+{
+    if (EMU_LIKELY(atomic_load_explicit(&description->error, memory_order_relaxed) == 0)) {
+        return 0;
+    }
+    return atomic_exchange(&description->error, 0);
+}
+
+static void wake_queue(struct emu_task *self, uint32_t index, uint32_t events)
+{
+    struct socket_buf *buf;
+    struct wake_list list = {0};
+
+    if (index == ARENA_NONE) {
+        return;
+    }
+    buf = buf_at(index);
+    lock_acquire(self, &buf->lock);
+    wait_notify_locked(&buf->readers, events, &list);
+    wait_notify_locked(&buf->writers, events, &list);
+    lock_release(self, &buf->lock);
+    wake_list_flush(&list);
+}
+
+void description_wake(struct emu_task *self, struct description *description, uint32_t events)
+{
+    wake_queue(self, description->rx, events);
+    wake_queue(self, description->tx, events);
+}

@@ -1,0 +1,308 @@
+/*
+ * emu.h - the emulator as its users see it: the shim, the interpreter, the unit tests
+ *
+ * A session is an arena (shared memory) and the processes that joined it. A user of this header
+ * keeps one `struct emu_process` for its process and one `struct emu_task` for each thread (or
+ * virtual task); everything else lives in the arena.
+ *
+ * Every call is `int64_t emu_NAME(struct emu_task *self, ...)`, declared below from calls.def:
+ *
+ *   >= 0        the call's result
+ *   -errno      the call failed as Linux fails it
+ *   EMU_NATIVE  nothing here concerns the emulator: the caller makes the real call. When a blocked
+ *               transfer had already moved bytes before its channel became native, their number
+ *               stands in self->progress, the real call is made for the rest, and its result is
+ *               added (emu_native_result() does the sum).
+ *
+ * A call may sleep in one place alone (wait.c), through `process->sleep`. SIGPIPE is not raised in
+ * here: self->sigpipe says that the caller must raise it before it returns.
+ *
+ * Signals: a caller whose thread can be interrupted counts each handler it ran in
+ * self->interrupts (and in self->interrupts_final when the handler had no SA_RESTART), and adds 1
+ * to the wake word, emu_task_interrupt() does all three. Handlers must not run while
+ * self->critical is positive; the core lowers it around a sleep and calls process->deliver first.
+ *
+ * Memory that belongs to the guest is touched through host_copy() alone: a bad pointer is -EFAULT.
+ */
+#ifndef EMU_H
+#define EMU_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#define EMU_NATIVE INT64_MIN /* the caller makes the real call */
+
+struct emu_task;
+struct robust_list_head;
+
+/* What to do with a socket type: --policy and --unmodeled. */
+enum emu_action {
+    EMU_ACTION_DEFAULT, /* DESIGN: modeled types emulated, unmodeled refused or native */
+    EMU_ACTION_REFUSE,  /* ENOTSUP where Linux would succeed, counted */
+    EMU_ACTION_NATIVE,  /* the kernel's, counted */
+    EMU_ACTION_ERRNO,   /* the given errno, whatever Linux says */
+};
+
+#define EMU_MAX_POLICIES 32
+
+struct emu_policy {
+    int family; /* AF_* */
+    int type;   /* SOCK_*, or -1 for all of the family */
+    enum emu_action action;
+    int error; /* positive errno of EMU_ACTION_ERRNO */
+};
+
+enum emu_mmsg { EMU_MMSG_LINUX, EMU_MMSG_OPENBSD };
+enum emu_net { EMU_NET_REDIRECT, EMU_NET_OFF };
+
+/* Options of a session or a process; plain data, no pointers. Written by emu_options_parse(). */
+struct emu_options {
+    struct emu_policy policy[EMU_MAX_POLICIES];
+    uint32_t policy_count;
+    enum emu_action unmodeled; /* --unmodeled, or EMU_ACTION_DEFAULT */
+    enum emu_mmsg mmsg;
+    enum emu_net net;
+    bool allow_native;
+};
+
+/*
+ * Parses one option without its dashes ("policy=vsock=native", "net=off", "mmsg=openbsd",
+ * "unmodeled=refuse"), as the command line and SOCKRIG_OPTIONS hold them.
+ *
+ * Returns 0; -ENOENT when the name is none of these; -EINVAL when the value is bad; -ENOSPC when
+ *         there are too many policies. On failure *ret_options is untouched.
+ */
+int emu_options_parse(const char *option, struct emu_options *ret_options);
+
+/* One process of a session, in its own memory. Zero it, then emu_process_join(). */
+struct emu_process {
+    uint32_t slot; /* this process's record in the arena */
+    int32_t pid;
+    struct emu_options options;
+
+    /*
+     * Sleeps until *word differs from `expected`, a wake-up, a handler, or `deadline_ns` (of
+     * CLOCK_MONOTONIC, 0: never). NULL: host_futex_wait(). Returns 0, -EINTR, -ETIMEDOUT, -EAGAIN.
+     */
+    int64_t (*sleep)(struct emu_task *self, const _Atomic uint32_t *word, uint32_t expected,
+                     uint64_t deadline_ns);
+    /* Runs handlers that were put off while self->critical was positive. NULL: none ever are. */
+    void (*deliver)(struct emu_task *self);
+    /* Where the guest called from: two words for the report, both 0 when unknown. */
+    void (*call_site)(struct emu_task *self, char *ret_module, size_t module_size,
+                      uint64_t *ret_offset);
+};
+
+/* One thread, in its own memory (thread-local). Zero it, then emu_task_enter(). */
+struct emu_task {
+    struct emu_process *process;
+    struct robust_list_head *robust; /* of this thread; never NULL after emu_task_enter() */
+    void *robust_saved;              /* list_op_pending of whoever we interrupted */
+    const void *lock_held;           /* the arena's lock that this thread holds, or NULL */
+    uint32_t tid;
+    uint32_t record; /* index + 1 of the arena's task record; 0: none yet */
+    int critical;    /* > 0: no handler of the guest may run now */
+    bool sigpipe;    /* out: raise SIGPIPE before returning */
+    bool signals_put_off;         /* a handler waits for `critical` to fall to 0 */
+    uint32_t interrupts;          /* handlers that ran in this thread */
+    uint32_t interrupts_final;    /* ... of these, without SA_RESTART */
+    uint64_t progress;            /* out, with EMU_NATIVE: bytes moved before the switch */
+    uint32_t spin_ns;             /* adaptive: how long the next spin may last */
+    int bell;                     /* epoll instance that watches the session's bell, or -1 */
+    uint32_t spins;               /* spins so far: now and then one is tried in full */
+    uint32_t pinned;              /* index + 1 of the description that a blocked call keeps */
+    const void *wait_frame;       /* frame of the blocked call, or NULL: see emu_task_clear() */
+    uint32_t *spawn_list;         /* descriptions kept over a spawn, see emu_spawn_before() */
+    uint64_t spawn_list_size;     /* in bytes */
+    const void *caller;           /* return address of the guest's call, for reports */
+    _Alignas(8) char robust_own[24]; /* stands in where the thread has no robust list */
+};
+
+#define CALL(name, group, signature, parameters, level, note) CALL_##level(name, parameters)
+#define CALL_FULL(name, parameters) int64_t emu_##name parameters;
+#define CALL_REFUSED(name, parameters) int64_t emu_##name parameters;
+#define CALL_SWITCHES(name, parameters) int64_t emu_##name parameters;
+#define CALL_PLACEHOLDER(name, parameters)
+#include "calls.def"
+#undef CALL
+#undef CALL_FULL
+#undef CALL_REFUSED
+#undef CALL_SWITCHES
+#undef CALL_PLACEHOLDER
+
+/* ---- Session ---- */
+
+/*
+ * Creates a session's arena: a memfd, mapped into this process.
+ *
+ * Returns the arena's fd (>= 0, not close-on-exec: it crosses exec; the caller owns it), -errno.
+ */
+int emu_session_create(void);
+
+/*
+ * Maps the arena behind `fd`. Refuses a file that isn't one, or of another build.
+ *
+ * Returns 0; -EINVAL: not an arena; -ESTALE: made by another version; else -errno of mmap.
+ */
+int emu_session_attach(int fd);
+
+/* True when an arena is mapped. */
+bool emu_session_attached(void);
+
+/* Sets the session's defaults: what each process's options start from. */
+void emu_session_set_options(const struct emu_options *options);
+void emu_session_get_options(struct emu_options *ret_options);
+
+/*
+ * The session's hidden descriptors: the arena's and the bell's. The caller (shim, run) moves them
+ * to high numbers and tells the core; guest calls on these numbers are answered EBADF by the shim.
+ */
+struct emu_hidden {
+    int arena;
+    int bell;
+};
+struct emu_hidden emu_session_hidden(void);
+void emu_session_set_hidden(struct emu_hidden hidden);
+
+/* Says that somebody (sockrig run) watches members with pidfds, or that nobody does (pid 0). */
+void emu_session_set_watcher(int32_t pid, int bell_fd);
+
+struct emu_session_counts {
+    uint32_t processes_joined; /* ever */
+    uint32_t processes;        /* now */
+    uint32_t descriptions;     /* now */
+    uint32_t bufs;             /* now */
+    uint32_t waiters;          /* now */
+};
+void emu_session_count(struct emu_session_counts *ret_counts);
+
+/* Pids of the members, at most `max`. Returns their number. `*ret_changes` grows when one joins. */
+uint32_t emu_session_members(int32_t *ret_pids, uint32_t max, uint32_t *ret_changes);
+
+/* ---- Process ---- */
+
+/*
+ * Joins this process to the mapped session (finds the record made by its parent or by the image
+ * before exec). Start-up of every process and of every image.
+ *
+ * Returns 0; -EAGAIN: the session is full.
+ */
+int emu_process_join(struct emu_process *process, struct emu_task *self);
+
+/*
+ * Learns from the kernel which descriptors of this process are placeholders: after exec, and for
+ * numbers that libc made behind our back. Drops what the record holds and the kernel doesn't show.
+ *
+ * Returns the number of emulated descriptors found, or -errno when /proc is missing.
+ */
+int emu_process_rebuild(struct emu_task *self);
+
+/*
+ * Brackets fork: before() in the parent, then after_parent() with the child's pid (or -1) there and
+ * after_child() in the child, whose own record it adopts.
+ *
+ * before() returns a slot (> 0) to hand to the others, or -EAGAIN when the session is full.
+ */
+int emu_fork_before(struct emu_task *self);
+void emu_fork_parent(struct emu_task *self, int slot, int32_t child);
+void emu_fork_child(struct emu_task *self, int slot);
+
+/*
+ * Brackets a spawn (posix_spawn, popen): between the two no description of this process dies, so
+ * that the child finds what it inherited. `child` is its pid, or -1 when the spawn failed.
+ */
+void emu_spawn_before(struct emu_task *self);
+void emu_spawn_after(struct emu_task *self, int32_t child);
+
+/* Before exec: registers identities of what will be inherited. */
+void emu_exec_before(struct emu_task *self);
+
+/*
+ * Makes every emulated channel of this process native: before an exec or spawn of a program that
+ * can't be followed. `inherited_only`: leave out close-on-exec descriptors.
+ *
+ * Returns 0, or -EBUSY when a channel can't be handed over (nothing of that channel has changed;
+ *         *ret_fd is its number).
+ */
+int emu_native_all(struct emu_task *self, bool inherited_only, int *ret_fd);
+
+/* The same for one descriptor. Returns 0 (also when it wasn't emulated), -EBUSY. */
+int emu_native_one(struct emu_task *self, int fd);
+
+/* Closes every emulated descriptor for good: the process is about to end. */
+void emu_process_exit(struct emu_task *self);
+
+/* A process died: forget what it held, wake who waits for it. Safe to call twice, or too early. */
+void emu_process_sweep(struct emu_task *self, int32_t pid);
+
+/* Sweeps every member that is no longer alive. Returns how many were. */
+uint32_t emu_process_sweep_dead(struct emu_task *self);
+
+/* The table's entry of this number no longer holds: libc returned it as a new descriptor. */
+void emu_fd_invalidate(struct emu_task *self, int fd);
+
+/* True when `fd` is emulated now (and not native). One load; no lock. */
+bool emu_fd_is_emulated(int fd);
+
+/* ---- Task ---- */
+
+/* Prepares this thread's handle. Call again in the child after fork. */
+void emu_task_enter(struct emu_task *self, struct emu_process *process);
+
+/* Gives the task's record back: at thread exit. */
+void emu_task_leave(struct emu_task *self);
+
+/* A handler ran in this thread: see the top. */
+void emu_task_interrupt(struct emu_task *self, bool restart);
+
+/*
+ * Undoes waits that were left by siglongjmp. Exceptions and cancellation unwind and need it not.
+ * The caller knows one by self->wait_frame: it names the frame of the blocked call; a call that
+ * starts above it on the same stack means that the frame is gone.
+ */
+void emu_task_clear(struct emu_task *self);
+
+/* The sum that EMU_NATIVE asks for: `result` of the real call (or -errno) and self->progress. */
+int64_t emu_native_result(struct emu_task *self, int64_t result);
+
+/* ---- Report ---- */
+
+enum emu_report_kind {
+    EMU_REPORT_REFUSED, /* a call on a type that isn't modeled; error holds the errno */
+    EMU_REPORT_NATIVE,  /* a socket that the kernel serves */
+    EMU_REPORT_SWITCH,  /* a channel that went native */
+    EMU_REPORT_RESCUED, /* bytes that came past the net */
+    EMU_REPORT_BLOCKED, /* an exec that was refused */
+};
+
+struct emu_report {
+    uint32_t state; /* internal */
+    uint32_t kind;  /* enum emu_report_kind */
+    uint32_t count;
+    int32_t pid;
+    int32_t family; /* AF_*, or -1 */
+    int32_t type;   /* SOCK_*, or -1 */
+    int32_t error;  /* positive errno, or 0 */
+    uint32_t pad;
+    uint64_t offset;  /* of the call in its module */
+    char call[24];    /* "socket" */
+    char module[72];  /* base name of the file that the call stands in */
+    char program[16]; /* of the calling process */
+};
+
+/* Counts one; entries that differ in count and pid alone are one. */
+void emu_report_add(struct emu_task *self, enum emu_report_kind kind, const char *call, int family,
+                    int type, int error);
+
+/* The i-th entry, or NULL behind the last. The pointer stays good while the arena is mapped. */
+const struct emu_report *emu_report_get(uint32_t index);
+
+#endif

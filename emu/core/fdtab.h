@@ -1,0 +1,85 @@
+/*
+ * fdtab.h - which of this process's descriptors are placeholders, and for what
+ *
+ * A cache of what the kernel says of a number (DESIGN 3), in this process's own memory: fork copies
+ * it, exec loses it (process.h rebuilds it). An entry is one word, read and written atomically, so
+ * there is no lock to be left behind by fork; two threads that fight for one number get what two
+ * threads get from the kernel: one of the two orders.
+ *
+ * Each description held by this process has a count of its references here: descriptors, and calls
+ * that are blocked on it (a pin). The process's bit in the description goes with the last one. A
+ * pinned description whose last descriptor was closed keeps a hidden copy of its placeholder, so
+ * that its peer doesn't see a hang-up before the blocked call has ended, as in Linux.
+ */
+#ifndef EMU_FDTAB_H
+#define EMU_FDTAB_H
+
+#include "description.h"
+
+#include <fcntl.h>
+
+/* index + 1 of the description, its generation above; 0: not emulated. */
+extern _Atomic uint64_t fdtab_entries[EMU_MAX_FDS] __attribute__((visibility("hidden")));
+
+/* The description behind fd, or NULL when it is native. Takes no lock and no reference. */
+static inline struct description *fdtab_get(int fd)
+{
+    uint64_t entry;
+    struct description *description;
+
+    if (EMU_UNLIKELY((unsigned)fd >= EMU_MAX_FDS)) {
+        return NULL;
+    }
+    entry = atomic_load_explicit(&fdtab_entries[fd], memory_order_acquire);
+    if (EMU_LIKELY((uint32_t)entry == 0)) {
+        return NULL;
+    }
+    description = description_at((uint32_t)entry - 1);
+    if (EMU_UNLIKELY((uint32_t)(entry >> 32) !=
+                     atomic_load_explicit(&description->generation, memory_order_relaxed)) ||
+        EMU_UNLIKELY(atomic_load_explicit(&description->native, memory_order_relaxed))) {
+        return NULL;
+    }
+    return description;
+}
+
+/* True when the number has an entry, also one whose channel went native: for closing. */
+static inline bool fdtab_present(int fd)
+{
+    return (unsigned)fd < EMU_MAX_FDS &&
+           (uint32_t)atomic_load_explicit(&fdtab_entries[fd], memory_order_acquire) != 0;
+}
+
+/* Enters fd for a description that this process may hold already. Replaces what stood there. */
+void fdtab_set(struct emu_task *self, int fd, uint32_t index);
+
+/* Forgets fd and drops its reference. The caller closes or has closed the kernel's. */
+void fdtab_clear(struct emu_task *self, int fd);
+
+/* Takes fd's entry out; the reference becomes the caller's. Returns it, or ARENA_NONE. */
+uint32_t fdtab_take(int fd);
+
+/* References of this process beside its entries. */
+void fdtab_ref(uint32_t index);
+void fdtab_unref(struct emu_task *self, uint32_t index);
+
+/* Pins for the time of a blocked call: see the top. */
+void fdtab_pin(struct emu_task *self, uint32_t index);
+void fdtab_unpin(struct emu_task *self, uint32_t index);
+
+/* Called before a descriptor of the description is closed: keeps a copy for the pins, if any. */
+void fdtab_keep_for_pins(int fd, uint32_t index);
+
+/* In a fork's child: blocked calls of the parent's other threads keep nothing here. */
+void fdtab_forget_pins(struct emu_task *self);
+
+/* Forgets everything without touching the arena: in a fresh image. */
+void fdtab_reset(void);
+
+/* Highest number in use + 1: bounds loops over the table. */
+int fdtab_top(void);
+
+/* References that this process has to a description. */
+uint32_t fdtab_references(uint32_t index);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * host.h - the only door to the kernel
+ *
+ * Everything that the core wants of the machine goes through these functions: descriptors that hold
+ * a number (placeholders), sleeping, time, memory of the guest. host_linux.c makes raw system calls
+ * and so never meets an intercepted symbol; the unit tests link a fake instead.
+ *
+ * Unless said otherwise a function returns -errno on failure, never touches errno, never blocks,
+ * takes no lock and may be called from a signal handler.
+ */
+#ifndef EMU_HOST_H
+#define EMU_HOST_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+struct robust_list_head;
+
+/* What the kernel knows a description by (DESIGN 3): never reused while one end is open. */
+struct host_identity {
+    uint64_t device; /* st_dev; 0 for sockets */
+    uint64_t object; /* st_ino, or SO_COOKIE */
+    uint32_t access; /* O_RDONLY or O_WRONLY of a pipe's end; 0 for sockets */
+    uint32_t kind;   /* HOST_PIPE, HOST_SOCKET; 0: neither */
+};
+enum { HOST_OTHER, HOST_PIPE, HOST_SOCKET };
+
+/* A system call as it is; may block when the call does. Returns its result or -errno. */
+int64_t host_syscall(long number, long a, long b, long c, long d, long e, long f);
+
+/* ---- Memory of the guest ---- */
+
+/*
+ * Copies `size` bytes; either side may be the guest's and bad. Needs the SIGSEGV and SIGBUS
+ * handlers to call host_copy_recover().
+ *
+ * Returns 0, or -EFAULT: an unknown part was copied.
+ */
+int host_copy(void *to, const void *from, size_t size);
+
+/*
+ * For the handler of SIGSEGV and SIGBUS: when the context stands in host_copy, makes it return
+ * -EFAULT and answers true.
+ */
+bool host_copy_recover(void *ucontext);
+
+/* True in a thread that blocks SIGSEGV: host_copy then goes through process_vm_readv. */
+extern _Thread_local bool host_copy_slow __attribute__((tls_model("initial-exec")));
+
+/* ---- Descriptors ---- */
+
+int host_pipe2(int *ret_fds, int flags);
+int host_socketpair(int domain, int type, int protocol, int *ret_fds);
+int host_socket(int domain, int type, int protocol);
+int host_close(int fd);
+int host_close_range(unsigned first, unsigned last, int flags);
+int host_dup(int fd);
+int host_dup2(int fd, int target);
+int host_dup3(int fd, int target, int flags);
+int64_t host_fcntl(int fd, int command, unsigned long argument);
+int64_t host_ioctl(int fd, unsigned long request, void *argument);
+int host_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *ret_size);
+int host_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
+int host_shutdown(int fd, int how);
+int64_t host_read(int fd, void *data, size_t size);
+int64_t host_write(int fd, const void *data, size_t size);
+
+/* Identity of `fd`. Returns 0, -EBADF; ret_identity->kind says what it is. */
+int host_identify(int fd, struct host_identity *ret_identity);
+
+/* Asks without waiting: the bits of `events` and ERR, HUP that hold for fd now; POLLNVAL: closed. */
+short host_poll_one(int fd, short events);
+
+/* ppoll(2) itself: may block; `timeout_ns` < 0 waits for ever; mask may be NULL. */
+int host_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask);
+
+/* A bell wakes tasks that sleep in poll: a FIFO that is written to and hardly ever read. */
+int host_bell_create(void);              /* a FIFO's fd, read and write, non-blocking */
+int host_bell_watch(int bell);           /* an epoll fd, close-on-exec, edge-triggered on it */
+void host_bell_ring(int bell);           /* never fails: a full bell is drained by who rings */
+void host_ring_other(int32_t pid, int fd); /* a byte into another process's pipe, if possible */
+void host_bell_harvest(int watch);       /* makes the watching epoll fd quiet again */
+
+/* Reopens the pipe behind `fd` through /proc/self/fd for writing, non-blocking. */
+int host_reopen_writer(int fd);
+
+/* Takes a copy of another process's descriptor (pidfd_getfd). */
+int host_take_fd(int32_t pid, int fd);
+
+/* Numbers of this process's open descriptors from /proc/self/fd: `*cursor` starts at an open
+ * directory's 0. Calls `each` once for each. Returns their number, -errno without /proc. */
+int host_each_fd(void (*each)(void *context, int fd), void *context);
+
+/* ---- Threads, processes, time ---- */
+
+uint32_t host_gettid(void);
+int32_t host_getpid(void);
+struct robust_list_head *host_robust_list(void);
+
+/* The CPU that this thread runs on now (rseq; no system call), or -1. */
+int host_cpu(void);
+void host_yield(void);
+uint64_t host_now_ns(void); /* CLOCK_MONOTONIC */
+
+/*
+ * Sleeps while *word == expected, at most until deadline_ns (CLOCK_MONOTONIC; 0: no end).
+ * Returns 0 (woken), -EAGAIN (*word differed), -EINTR, -ETIMEDOUT. Blocks.
+ */
+int64_t host_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+void host_futex_wake(const _Atomic uint32_t *word, int count);
+
+/* When the process `pid` started, in clock ticks after boot; 0: there is none (or a zombie). */
+uint64_t host_process_start(int32_t pid);
+
+/* Sets the thread's signal mask; old may be NULL. */
+void host_sigmask(const sigset_t *mask, sigset_t *ret_old);
+
+/* RLIMIT_NOFILE, soft. */
+uint64_t host_fd_limit(void);
+
+/* Name of the running program, NUL-terminated, at most 15 characters. */
+void host_program(char ret_name[16]);
+
+/* ---- Memory of the arena ---- */
+
+int host_memory_create(const char *name, uint64_t size); /* a memfd of that size; its fd */
+int64_t host_memory_size(int fd);
+void *host_memory_map(int fd, uint64_t size);  /* shared; NULL on failure */
+void host_memory_unmap(void *base, uint64_t size);
+void host_memory_drop(void *address, uint64_t size); /* gives pages back; they read as zero */
+void *host_memory_private(uint64_t size);            /* anonymous, zero; NULL on failure */
+
+/* Writes to the kernel's stderr and ends the process. */
+_Noreturn void host_abort(const char *message);
+
+#endif

@@ -1,0 +1,579 @@
+/*
+ * host_linux.c - host.h on x86-64 Linux, by raw system calls
+ *
+ * libc is used for nothing that the shim may intercept: the two exceptions, clock_gettime (a vDSO
+ * call) and the rseq area, are neither intercepted nor system calls.
+ */
+#include "host.h"
+
+#include "base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/memfd.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/rseq.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+_Thread_local bool host_copy_slow __attribute__((tls_model("initial-exec")));
+
+int64_t host_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    int64_t result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+#define CALL0(nr) host_syscall(nr, 0, 0, 0, 0, 0, 0)
+#define CALL1(nr, a) host_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
+#define CALL2(nr, a, b) host_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
+#define CALL3(nr, a, b, c) host_syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define CALL4(nr, a, b, c, d) host_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define CALL5(nr, a, b, c, d, e) \
+    host_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+
+/*
+ * host_copy_asm(to, from, size): leaf, never touches the stack, so that a fault anywhere between its
+ * first and last instruction can be answered by returning -EFAULT from it. Up to 256 bytes go
+ * through registers (rep movsb costs 15 ns to start), more through rep movsb (ERMS).
+ */
+__asm__(".text\n"
+        ".p2align 5\n"
+        ".type host_copy_asm, @function\n"
+        ".globl host_copy_asm\n"
+        ".hidden host_copy_asm\n"
+        ".globl host_copy_asm_fault\n"
+        ".hidden host_copy_asm_fault\n"
+        "host_copy_asm:\n"
+        "    cmp $16, %rdx\n"
+        "    jb 2f\n"
+        "    cmp $256, %rdx\n"
+        "    ja 5f\n"
+        "    lea -16(%rsi,%rdx), %r8\n"
+        "    lea -16(%rdi,%rdx), %r9\n"
+        "1:  cmp %r8, %rsi\n"
+        "    jae 3f\n"
+        "    movups (%rsi), %xmm0\n"
+        "    movups %xmm0, (%rdi)\n"
+        "    add $16, %rsi\n"
+        "    add $16, %rdi\n"
+        "    jmp 1b\n"
+        "3:  movups (%r8), %xmm0\n"
+        "    movups %xmm0, (%r9)\n"
+        "    xor %eax, %eax\n"
+        "    ret\n"
+        "2:  test $8, %dl\n"
+        "    jz 4f\n"
+        "    mov (%rsi), %rax\n"
+        "    mov -8(%rsi,%rdx), %rcx\n"
+        "    mov %rax, (%rdi)\n"
+        "    mov %rcx, -8(%rdi,%rdx)\n"
+        "    xor %eax, %eax\n"
+        "    ret\n"
+        "4:  test %rdx, %rdx\n"
+        "    jz 7f\n"
+        "6:  movb -1(%rsi,%rdx), %al\n"
+        "    movb %al, -1(%rdi,%rdx)\n"
+        "    dec %rdx\n"
+        "    jnz 6b\n"
+        "7:  xor %eax, %eax\n"
+        "    ret\n"
+        "5:  mov %rdx, %rcx\n"
+        "    rep movsb\n"
+        "    xor %eax, %eax\n"
+        "    ret\n"
+        "host_copy_asm_fault:\n"
+        "    mov $-14, %eax\n"
+        "    ret\n"
+        ".size host_copy_asm, . - host_copy_asm\n");
+
+int host_copy_asm(void *to, const void *from, size_t size) __attribute__((visibility("hidden")));
+extern const char host_copy_asm_fault[] __attribute__((visibility("hidden")));
+
+/* A fault would kill a thread that blocks SIGSEGV: the kernel copies instead, and says EFAULT. */
+static int copy_by_kernel(void *to, const void *from, size_t size)
+{
+    struct iovec local = {to, size};
+    struct iovec remote = {(void *)(uintptr_t)from, size};
+    int64_t done = host_syscall(SYS_process_vm_readv, host_getpid(), (long)&local, 1, (long)&remote,
+                                1, 0);
+
+    return done == (int64_t)size ? 0 : -EFAULT;
+}
+
+int host_copy(void *to, const void *from, size_t size)
+{
+    if (EMU_UNLIKELY(host_copy_slow) && size > 0) {
+        return copy_by_kernel(to, from, size);
+    }
+    return host_copy_asm(to, from, size);
+}
+
+bool host_copy_recover(void *ucontext)
+{
+    ucontext_t *context = ucontext;
+    uintptr_t ip = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+
+    if (ip < (uintptr_t)host_copy_asm || ip >= (uintptr_t)host_copy_asm_fault) {
+        return false;
+    }
+    context->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)host_copy_asm_fault;
+    context->uc_mcontext.gregs[REG_EFL] &= ~0x400; /* the direction flag: rep movsb went upwards */
+    return true;
+}
+
+int host_pipe2(int *ret_fds, int flags)
+{
+    return (int)CALL2(SYS_pipe2, ret_fds, flags);
+}
+
+int host_socketpair(int domain, int type, int protocol, int *ret_fds)
+{
+    return (int)CALL4(SYS_socketpair, domain, type, protocol, ret_fds);
+}
+
+int host_socket(int domain, int type, int protocol)
+{
+    return (int)CALL3(SYS_socket, domain, type, protocol);
+}
+
+int host_close(int fd)
+{
+    return (int)CALL1(SYS_close, fd);
+}
+
+int host_close_range(unsigned first, unsigned last, int flags)
+{
+    return (int)CALL3(SYS_close_range, first, last, flags);
+}
+
+int host_dup(int fd)
+{
+    return (int)CALL1(SYS_dup, fd);
+}
+
+int host_dup2(int fd, int target)
+{
+    return (int)CALL2(SYS_dup2, fd, target);
+}
+
+int host_dup3(int fd, int target, int flags)
+{
+    return (int)CALL3(SYS_dup3, fd, target, flags);
+}
+
+int64_t host_fcntl(int fd, int command, unsigned long argument)
+{
+    return CALL3(SYS_fcntl, fd, command, argument);
+}
+
+int64_t host_ioctl(int fd, unsigned long request, void *argument)
+{
+    return CALL3(SYS_ioctl, fd, request, argument);
+}
+
+int host_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *ret_size)
+{
+    return (int)CALL5(SYS_getsockopt, fd, level, name, ret_value, ret_size);
+}
+
+int host_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+    return (int)CALL5(SYS_setsockopt, fd, level, name, value, size);
+}
+
+int host_shutdown(int fd, int how)
+{
+    return (int)CALL2(SYS_shutdown, fd, how);
+}
+
+int64_t host_read(int fd, void *data, size_t size)
+{
+    return CALL3(SYS_read, fd, data, size);
+}
+
+int64_t host_write(int fd, const void *data, size_t size)
+{
+    return CALL3(SYS_write, fd, data, size);
+}
+
+int host_identify(int fd, struct host_identity *ret_identity)
+{
+    struct stat status;
+    int64_t rc = CALL2(SYS_fstat, fd, &status);
+
+    if (rc < 0) {
+        return (int)rc;
+    }
+    *ret_identity = (struct host_identity){0};
+    if (S_ISFIFO(status.st_mode)) {
+        int64_t flags = host_fcntl(fd, F_GETFL, 0);
+
+        ret_identity->kind = HOST_PIPE;
+        ret_identity->device = status.st_dev;
+        ret_identity->object = status.st_ino;
+        ret_identity->access = (uint32_t)flags & O_ACCMODE;
+    } else if (S_ISSOCK(status.st_mode)) {
+        socklen_t size = sizeof ret_identity->object;
+
+        rc = host_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &ret_identity->object, &size);
+        ret_identity->kind = rc == 0 ? HOST_SOCKET : HOST_OTHER;
+    }
+    return 0;
+}
+
+short host_poll_one(int fd, short events)
+{
+    struct pollfd entry = {.fd = fd, .events = events};
+    struct timespec zero = {0, 0};
+    int64_t rc = CALL5(SYS_ppoll, &entry, 1, &zero, NULL, _NSIG / 8);
+
+    return rc > 0 ? entry.revents : 0;
+}
+
+int host_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
+{
+    struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+
+    return (int)CALL5(SYS_ppoll, fds, count, timeout_ns < 0 ? NULL : &timeout, mask, _NSIG / 8);
+}
+
+int host_bell_watch(int bell)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    int fd = (int)CALL1(SYS_epoll_create1, EPOLL_CLOEXEC);
+
+    if (fd >= 0 && CALL4(SYS_epoll_ctl, fd, EPOLL_CTL_ADD, bell, &event) < 0) {
+        host_close(fd);
+        return -EBADF;
+    }
+    return fd;
+}
+
+void host_bell_harvest(int watch)
+{
+    struct epoll_event event;
+
+    host_syscall(SYS_epoll_wait, watch, (long)&event, 1, 0, 0, 0);
+}
+
+void host_bell_ring(int bell)
+{
+    char rubbish[4096];
+
+    if (host_write(bell, "", 1) == -EAGAIN) {
+        host_read(bell, rubbish, sizeof rubbish);
+        host_write(bell, "", 1);
+    }
+}
+
+/* "/proc/self/fd/N" without libc's formatting. */
+static void proc_fd_path(char path[40], int fd)
+{
+    char digits[12];
+    int count = 0;
+
+    strcpy(path, "/proc/self/fd/");
+    path += strlen(path);
+    do {
+        digits[count++] = (char)('0' + fd % 10);
+        fd /= 10;
+    } while (fd > 0);
+    while (count > 0) {
+        *path++ = digits[--count];
+    }
+    *path = 0;
+}
+
+int host_bell_create(void)
+{
+    int fds[2];
+    char path[40];
+    int rc = host_pipe2(fds, O_CLOEXEC | O_NONBLOCK);
+    int fd;
+
+    if (rc < 0) {
+        return rc;
+    }
+    proc_fd_path(path, fds[0]);
+    fd = (int)CALL3(SYS_open, path, O_RDWR | O_NONBLOCK, 0);
+    host_close(fds[0]);
+    host_close(fds[1]);
+    return fd;
+}
+
+int host_reopen_writer(int fd)
+{
+    char path[40];
+
+    proc_fd_path(path, fd);
+    return (int)CALL3(SYS_open, path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+}
+
+int host_take_fd(int32_t pid, int fd)
+{
+    int pidfd = (int)CALL2(SYS_pidfd_open, pid, 0);
+    int taken;
+
+    if (pidfd < 0) {
+        return pidfd;
+    }
+    taken = (int)CALL3(SYS_pidfd_getfd, pidfd, fd, 0);
+    host_close(pidfd);
+    return taken;
+}
+
+struct proc_entry {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+int host_each_fd(void (*each)(void *context, int fd), void *context)
+{
+    _Alignas(8) char block[4096];
+    int directory = (int)CALL3(SYS_open, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    int count = 0;
+    int64_t got;
+
+    if (directory < 0) {
+        return directory;
+    }
+    while ((got = CALL3(SYS_getdents64, directory, block, sizeof block)) > 0) {
+        for (int64_t at = 0; at < got;) {
+            const struct proc_entry *entry = (const void *)(block + at);
+            int fd = 0;
+
+            at += entry->size;
+            if (entry->name[0] == '.') {
+                continue;
+            }
+            for (const char *digit = entry->name; *digit; digit++) {
+                fd = fd * 10 + (*digit - '0');
+            }
+            if (fd != directory) {
+                each(context, fd);
+                count++;
+            }
+        }
+    }
+    host_close(directory);
+    return count;
+}
+
+uint32_t host_gettid(void)
+{
+    return (uint32_t)CALL0(SYS_gettid);
+}
+
+int32_t host_getpid(void)
+{
+    return (int32_t)CALL0(SYS_getpid);
+}
+
+struct robust_list_head *host_robust_list(void)
+{
+    struct robust_list_head *head = NULL;
+    size_t size = 0;
+
+    return CALL3(SYS_get_robust_list, 0, &head, &size) == 0 ? head : NULL;
+}
+
+int host_cpu(void)
+{
+    const struct rseq *area;
+
+    if (__rseq_size == 0) {
+        return -1;
+    }
+    area = (const void *)((const char *)__builtin_thread_pointer() + __rseq_offset);
+    return (int)*(const volatile uint32_t *)&area->cpu_id;
+}
+
+void host_yield(void)
+{
+    CALL0(SYS_sched_yield);
+}
+
+uint64_t host_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int64_t host_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+    struct timespec until = {(time_t)(deadline_ns / 1000000000), (long)(deadline_ns % 1000000000)};
+
+    return host_syscall(SYS_futex, (long)word, FUTEX_WAIT_BITSET, expected,
+                        deadline_ns ? (long)&until : 0, 0, FUTEX_BITSET_MATCH_ANY);
+}
+
+void host_futex_wake(const _Atomic uint32_t *word, int count)
+{
+    CALL3(SYS_futex, word, FUTEX_WAKE, count);
+}
+
+/* "/proc/PID" and what follows it. */
+static char *proc_pid_path(char *path, int32_t pid)
+{
+    char digits[12];
+    int count = 0;
+
+    strcpy(path, "/proc/");
+    path += strlen(path);
+    for (; pid > 0; pid /= 10) {
+        digits[count++] = (char)('0' + pid % 10);
+    }
+    while (count > 0) {
+        *path++ = digits[--count];
+    }
+    *path = 0;
+    return path;
+}
+
+void host_ring_other(int32_t pid, int fd)
+{
+    char self_path[40];
+    char path[64];
+    int pipe;
+
+    proc_fd_path(self_path, fd);
+    strcpy(proc_pid_path(path, pid), self_path + strlen("/proc/self"));
+    pipe = (int)CALL3(SYS_open, path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+    if (pipe >= 0) {
+        host_write(pipe, "", 1);
+        host_close(pipe);
+    }
+}
+
+/* Field 22 of /proc/PID/stat, after the name in parentheses; a zombie or dead one counts as none. */
+uint64_t host_process_start(int32_t pid)
+{
+    char path[40];
+    char text[512];
+    int64_t size;
+    char *field;
+    uint64_t value = 0;
+    int fd;
+
+    strcpy(proc_pid_path(path, pid), "/stat");
+    fd = (int)CALL3(SYS_open, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0) {
+        return 0;
+    }
+    size = host_read(fd, text, sizeof text - 1);
+    host_close(fd);
+    if (size <= 0) {
+        return 0;
+    }
+    text[size] = 0;
+    field = strrchr(text, ')');
+    if (!field || field[1] == 0 || field[2] == 'Z' || field[2] == 'X') {
+        return 0;
+    }
+    for (int i = 0; i < 20 && field; i++) { /* from the ')' to field 22 are 20 blanks */
+        field = strchr(field + 1, ' ');
+    }
+    for (field = field ? field + 1 : NULL; field && *field >= '0' && *field <= '9'; field++) {
+        value = value * 10 + (uint64_t)(*field - '0');
+    }
+    return value;
+}
+
+void host_sigmask(const sigset_t *mask, sigset_t *ret_old)
+{
+    CALL4(SYS_rt_sigprocmask, SIG_SETMASK, mask, ret_old, _NSIG / 8);
+}
+
+uint64_t host_fd_limit(void)
+{
+    struct rlimit limit = {1024, 1024};
+
+    CALL4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+    return limit.rlim_cur;
+}
+
+void host_program(char ret_name[16])
+{
+    ret_name[0] = 0;
+    CALL2(SYS_prctl, 16 /* PR_GET_NAME */, ret_name);
+    ret_name[15] = 0;
+}
+
+int host_memory_create(const char *name, uint64_t size)
+{
+    int fd = (int)CALL2(SYS_memfd_create, name, 0);
+    int rc;
+
+    if (fd < 0) {
+        return fd;
+    }
+    rc = (int)CALL2(SYS_ftruncate, fd, size);
+    if (rc < 0) {
+        host_close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+int64_t host_memory_size(int fd)
+{
+    struct stat status;
+    int64_t rc = CALL2(SYS_fstat, fd, &status);
+
+    return rc < 0 ? rc : status.st_size;
+}
+
+static void *map(int fd, uint64_t size, int flags)
+{
+    int64_t at = host_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+    return at < 0 && at > -4096 ? NULL : (void *)at;
+}
+
+void *host_memory_map(int fd, uint64_t size)
+{
+    return map(fd, size, MAP_SHARED | MAP_NORESERVE);
+}
+
+void host_memory_unmap(void *base, uint64_t size)
+{
+    CALL2(SYS_munmap, base, size);
+}
+
+void host_memory_drop(void *address, uint64_t size)
+{
+    CALL3(SYS_madvise, address, size, MADV_REMOVE);
+}
+
+void *host_memory_private(uint64_t size)
+{
+    return map(-1, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+}
+
+void host_abort(const char *message)
+{
+    host_write(2, message, strlen(message));
+    for (;;) {
+        CALL2(SYS_kill, host_getpid(), SIGABRT);
+        CALL1(SYS_exit_group, 134);
+    }
+}

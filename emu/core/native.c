@@ -1,0 +1,319 @@
+/*
+ * native.c - handing a channel to the kernel for good
+ *
+ * The placeholders are a real pipe or a real connected pair with nothing in them. A channel goes
+ * native in one move for each direction, under the direction's lock: its unread segments are
+ * written into the placeholder one by one, so packets and records stay what they are, then one store
+ * says BUF_NATIVE and whoever waits is woken and goes on in the kernel. Capacities were mirrored
+ * when they were set, so everything unread has room.
+ *
+ * Writing into a direction needs a descriptor of its writing end. Ours, if we have one; a pipe's can
+ * be reopened through /proc/self/fd; a socket's is taken from the process that holds it; when that
+ * end is closed for good and nobody shares ours, a fresh, preloaded pair is put over our numbers.
+ * What can't be had is refused before anything has changed.
+ */
+#include "process.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define TAKE_FD_LIMIT 256 /* numbers tried in another process, beside the one we know of */
+
+/* Writes one segment of `len` bytes at `position`: whole, or -errno. */
+static int write_segment(int fd, const struct buf_state *state, uint32_t position, uint32_t len)
+{
+    uint32_t mask = buf_ring_mask(state);
+    uint32_t first = base_min_u32(len, mask + 1 - (position & mask));
+    struct iovec iov[2] = {
+        {buf_ring(state) + (position & mask), first},
+        {buf_ring(state), len - first},
+    };
+    int64_t rc;
+
+    if (state->kind == DESCRIPTION_PIPE_READER) {
+        rc = host_syscall(SYS_writev, fd, (long)iov, 2, 0, 0, 0);
+    } else {
+        struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
+
+        rc = host_syscall(SYS_sendmsg, fd, (long)&message, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0, 0);
+    }
+    if (rc < 0) {
+        return (int)rc;
+    }
+    return rc == (int64_t)len ? 0 : -EAGAIN;
+}
+
+/* Packets stay packets: the writing end gets O_DIRECT for them. */
+static void set_packet_mode(int fd, bool on)
+{
+    int64_t flags = host_fcntl(fd, F_GETFL, 0);
+
+    if (flags >= 0 && ((flags & O_DIRECT) != 0) != on) {
+        host_fcntl(fd, F_SETFL, (unsigned long)(flags ^ O_DIRECT));
+    }
+}
+
+/*
+ * Moves a direction: fd is its writing end, or -1 when there is nothing to move.
+ * Returns 0; -errno: what is left stays unread here.
+ */
+static int move_direction(struct emu_task *self, uint32_t index, int fd)
+{
+    struct socket_buf *buf = buf_at(index);
+    struct wake_list list = {0};
+    struct buf_state state;
+    int64_t flags = fd >= 0 ? host_fcntl(fd, F_GETFL, 0) : 0;
+    int rc = 0;
+
+    lock_acquire(self, &buf->lock);
+    state = buf_state_locked(buf);
+    while (rc == 0 && state.seg_count > 0 && fd >= 0) {
+        struct seg seg = buf_first_seg(&state);
+
+        if (state.kind == DESCRIPTION_PIPE_READER) {
+            set_packet_mode(fd, seg.info & SEG_PACKET);
+        }
+        rc = write_segment(fd, &state, state.head, seg.len - state.first_taken);
+        if (rc == 0) {
+            buf_drop_first(&state);
+        }
+    }
+    if (rc == 0) {
+        state.flags |= BUF_NATIVE;
+    }
+    buf_publish_locked(buf, &state);
+    wait_notify_locked(&buf->readers, POLLNVAL, &list);
+    wait_notify_locked(&buf->writers, POLLNVAL, &list);
+    lock_release(self, &buf->lock);
+    if (fd >= 0 && state.kind == DESCRIPTION_PIPE_READER) {
+        host_fcntl(fd, F_SETFL, (unsigned long)flags);
+    }
+    wake_list_flush(&list);
+    return rc;
+}
+
+/* A descriptor of this process for the description, or -1. */
+static int own_fd(const struct description *description)
+{
+    int top = fdtab_top();
+
+    for (int fd = 0; fd < top; fd++) {
+        if (fdtab_get(fd) == description) {
+            return fd;
+        }
+    }
+    return -1;
+}
+
+static bool is_same_socket(int fd, const struct description *description)
+{
+    struct host_identity identity;
+
+    return fd >= 0 && host_identify(fd, &identity) == 0 && identity.kind == HOST_SOCKET &&
+           identity.object == description->identity.object;
+}
+
+/* Takes the description's descriptor out of a process that holds it. Returns it, or -1. */
+static int take_from(int32_t pid, const struct description *description)
+{
+    int fd = host_take_fd(pid, atomic_load(&description->sample_fd));
+
+    if (is_same_socket(fd, description)) {
+        return fd;
+    }
+    for (int number = 0; number < TAKE_FD_LIMIT; number++) {
+        if (fd >= 0) {
+            host_close(fd);
+        }
+        fd = host_take_fd(pid, number);
+        if (is_same_socket(fd, description)) {
+            return fd;
+        }
+    }
+    if (fd >= 0) {
+        host_close(fd);
+    }
+    return -1;
+}
+
+static int take_fd(const struct description *description)
+{
+    if (!atomic_load(&description->identified)) {
+        return -1;
+    }
+    for (uint32_t slot = 0; slot < EMU_MAX_PROCESSES; slot++) {
+        int32_t pid = description_held_by(description, slot) ? process_at(slot)->pid : 0;
+        int fd = pid > 0 ? take_from(pid, description) : -1;
+
+        if (fd >= 0) {
+            return fd;
+        }
+    }
+    return -1;
+}
+
+/* Puts `fd` over each of our numbers for the description; flags stay. */
+static void replace_numbers(int fd, const struct description *description)
+{
+    int top = fdtab_top();
+
+    for (int number = 0; number < top; number++) {
+        if (fdtab_get(number) == description) {
+            int64_t close_on_exec = host_fcntl(number, F_GETFD, 0);
+
+            host_dup3(fd, number, close_on_exec & FD_CLOEXEC ? O_CLOEXEC : 0);
+        }
+    }
+}
+
+/*
+ * The other end is closed and left bytes: a fresh pair takes our placeholder's place, of which we
+ * keep the one end and leave the writing one in *ret_writer, to be filled and closed.
+ */
+static int fresh_pair(struct emu_task *self, struct description *description, int *ret_writer)
+{
+    uint32_t slot = self->process->slot;
+    int fds[2];
+    int size = 1 << 24; /* room for whatever was unread; the kernel cuts it at wmem_max */
+    int rc;
+
+    for (uint32_t other = 0; other < EMU_MAX_PROCESSES; other++) {
+        if (other != slot && description_held_by(description, other)) {
+            return -EBUSY; /* we could only replace the numbers of this process */
+        }
+    }
+    rc = host_socketpair(AF_UNIX,
+                         (description->kind == DESCRIPTION_STREAM ? SOCK_STREAM : SOCK_SEQPACKET) |
+                             SOCK_CLOEXEC,
+                         0, fds);
+    if (rc < 0) {
+        return rc;
+    }
+    host_setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+    host_setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    host_fcntl(fds[1], F_SETFL, atomic_load(&description->status) & O_NONBLOCK);
+    replace_numbers(fds[1], description);
+    host_close(fds[1]);
+    *ret_writer = fds[0];
+    return 0;
+}
+
+/* What shutdown() did here is done to the real sockets once the bytes are in them. */
+static void replay_shutdown(int fd, const struct buf_state *rx, const struct buf_state *tx)
+{
+    if (tx->flags & BUF_SHUT) {
+        host_shutdown(fd, SHUT_WR);
+    }
+    if (rx->flags & BUF_SHUT) {
+        host_shutdown(fd, SHUT_RD);
+    }
+}
+
+static int socket_native(struct emu_task *self, int fd, struct description *description)
+{
+    struct description *peer = description_peer(description);
+    struct buf_state rx = buf_peek(buf_at(description->rx));
+    struct buf_state tx = buf_peek(buf_at(description->tx));
+    int writer = -1;
+    bool ours = false;
+    int rc = 0;
+
+    if (peer) {
+        writer = own_fd(peer);
+        ours = writer >= 0;
+        writer = ours ? writer : take_fd(peer);
+        if (writer < 0 && rx.seg_count > 0) {
+            return -EBUSY;
+        }
+    } else if (rx.seg_count > 0) {
+        rc = fresh_pair(self, description, &writer);
+        if (rc < 0) {
+            return -EBUSY;
+        }
+    }
+    rc = move_direction(self, description->rx, writer);
+    if (rc == 0) {
+        rc = move_direction(self, description->tx, peer ? fd : -1);
+    }
+    if (writer >= 0 && !ours) {
+        host_close(writer);
+    }
+    if (rc == 0 && peer) {
+        replay_shutdown(fd, &rx, &tx);
+    }
+    return rc < 0 ? -EBUSY : 0;
+}
+
+static int pipe_native(struct emu_task *self, int fd, struct description *description)
+{
+    bool reads = description->rx != ARENA_NONE;
+    uint32_t index = reads ? description->rx : description->tx;
+    struct description *peer = description_peer(description);
+    int writer = fd;
+    bool ours = true;
+    int rc;
+
+    if (reads) {
+        writer = peer ? own_fd(peer) : -1;
+        ours = writer >= 0;
+        if (!ours && buf_peek(buf_at(index)).seg_count > 0) {
+            writer = host_reopen_writer(fd);
+            if (writer < 0) {
+                return -EBUSY;
+            }
+        }
+    }
+    rc = move_direction(self, index, writer);
+    if (!ours && writer >= 0) {
+        host_close(writer);
+    }
+    return rc < 0 ? -EBUSY : 0;
+}
+
+int emu_native_one(struct emu_task *self, int fd)
+{
+    struct description *description = fdtab_get(fd);
+    struct description *peer;
+    int rc;
+
+    if (!description) {
+        return 0;
+    }
+    peer = description_peer(description);
+    rc = description_is_socket(description) ? socket_native(self, fd, description)
+                                            : pipe_native(self, fd, description);
+    if (rc < 0) {
+        return rc;
+    }
+    atomic_store(&description->native, 1);
+    if (peer) {
+        atomic_store(&peer->native, 1);
+    }
+    description_wake(self, description, POLLNVAL);
+    emu_report_add(self, EMU_REPORT_SWITCH,
+                   description_is_socket(description) ? "socketpair" : "pipe", -1, -1, 0);
+    return 0;
+}
+
+int emu_native_all(struct emu_task *self, bool inherited_only, int *ret_fd)
+{
+    int top = fdtab_top();
+
+    process_identify_all(self);
+    for (int fd = 0; fd < top; fd++) {
+        int rc;
+
+        if (!fdtab_get(fd) ||
+            (inherited_only && (host_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC))) {
+            continue;
+        }
+        rc = emu_native_one(self, fd);
+        if (rc < 0) {
+            *ret_fd = fd;
+            return rc;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,157 @@
+/*
+ * options.c - the options that the emulator itself obeys, as text
+ */
+#include "emu.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct word {
+    const char *name;
+    int value;
+};
+
+static const struct word families[] = {
+    {"unix", AF_UNIX},     {"vsock", AF_VSOCK},     {"inet", AF_INET},
+    {"inet6", AF_INET6},   {"netlink", AF_NETLINK}, {"packet", AF_PACKET},
+    {"bluetooth", AF_BLUETOOTH}, {"alg", AF_ALG},   {"can", AF_CAN},
+    {NULL, 0},
+};
+
+static const struct word types[] = {
+    {"stream", SOCK_STREAM}, {"dgram", SOCK_DGRAM}, {"seqpacket", SOCK_SEQPACKET},
+    {"raw", SOCK_RAW},       {"rdm", SOCK_RDM},     {NULL, 0},
+};
+
+static const struct word errors[] = {
+    {"EACCES", EACCES},
+    {"EAFNOSUPPORT", EAFNOSUPPORT},
+    {"EINVAL", EINVAL},
+    {"EMFILE", EMFILE},
+    {"ENFILE", ENFILE},
+    {"ENOBUFS", ENOBUFS},
+    {"ENODEV", ENODEV},
+    {"ENOMEM", ENOMEM},
+    {"ENOTSUP", ENOTSUP},
+    {"EOPNOTSUPP", EOPNOTSUPP},
+    {"EPERM", EPERM},
+    {"EPROTONOSUPPORT", EPROTONOSUPPORT},
+    {"EPROTOTYPE", EPROTOTYPE},
+    {"ESOCKTNOSUPPORT", ESOCKTNOSUPPORT},
+    {NULL, 0},
+};
+
+/* Looks `size` characters up; false when the table lacks them. */
+static bool look_up(const struct word *table, const char *text, size_t size, int *ret_value)
+{
+    for (; table->name; table++) {
+        if (strlen(table->name) == size && strncmp(table->name, text, size) == 0) {
+            *ret_value = table->value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum emu_action action_of(const char *text)
+{
+    if (strcmp(text, "refuse") == 0) {
+        return EMU_ACTION_REFUSE;
+    }
+    return strcmp(text, "native") == 0 ? EMU_ACTION_NATIVE : EMU_ACTION_DEFAULT;
+}
+
+/* FAMILY[/TYPE]=refuse|native|ERRNO */
+static int parse_policy(const char *text, struct emu_policy *ret_policy)
+{
+    const char *equals = strchr(text, '=');
+    const char *slash = strchr(text, '/');
+    struct emu_policy policy = {.type = -1};
+    size_t family_size;
+
+    if (!equals) {
+        return -EINVAL;
+    }
+    if (slash && slash > equals) {
+        slash = NULL;
+    }
+    family_size = (size_t)((slash ? slash : equals) - text);
+    if (!look_up(families, text, family_size, &policy.family)) {
+        return -EINVAL;
+    }
+    if (slash && !look_up(types, slash + 1, (size_t)(equals - slash - 1), &policy.type)) {
+        return -EINVAL;
+    }
+    policy.action = action_of(equals + 1);
+    if (policy.action == EMU_ACTION_DEFAULT) {
+        if (!look_up(errors, equals + 1, strlen(equals + 1), &policy.error)) {
+            return -EINVAL;
+        }
+        policy.action = EMU_ACTION_ERRNO;
+    }
+    *ret_policy = policy;
+    return 0;
+}
+
+static int set_policy(const char *value, struct emu_options *options)
+{
+    struct emu_policy policy;
+    int rc = parse_policy(value, &policy);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (options->policy_count == EMU_MAX_POLICIES) {
+        return -ENOSPC;
+    }
+    options->policy[options->policy_count++] = policy;
+    return 0;
+}
+
+/* The value behind "NAME=", or NULL when the option has another name. */
+static const char *value_of(const char *option, const char *name)
+{
+    size_t size = strlen(name);
+
+    return strncmp(option, name, size) == 0 && option[size] == '=' ? option + size + 1 : NULL;
+}
+
+int emu_options_parse(const char *option, struct emu_options *ret_options)
+{
+    const char *value = value_of(option, "policy");
+    enum emu_action action;
+
+    if (value) {
+        return set_policy(value, ret_options);
+    }
+    value = value_of(option, "unmodeled");
+    if (value) {
+        action = action_of(value);
+        if (action == EMU_ACTION_DEFAULT) {
+            return -EINVAL;
+        }
+        ret_options->unmodeled = action;
+        return 0;
+    }
+    value = value_of(option, "mmsg");
+    if (value) {
+        if (strcmp(value, "linux") != 0 && strcmp(value, "openbsd") != 0) {
+            return -EINVAL;
+        }
+        ret_options->mmsg = value[0] == 'o' ? EMU_MMSG_OPENBSD : EMU_MMSG_LINUX;
+        return 0;
+    }
+    value = value_of(option, "net");
+    if (value) {
+        if (strcmp(value, "redirect") != 0 && strcmp(value, "off") != 0) {
+            return -EINVAL;
+        }
+        ret_options->net = value[0] == 'o' ? EMU_NET_OFF : EMU_NET_REDIRECT;
+        return 0;
+    }
+    if (strcmp(option, "allow-native") == 0) {
+        ret_options->allow_native = true;
+        return 0;
+    }
+    return -ENOENT;
+}

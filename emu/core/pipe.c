@@ -1,0 +1,245 @@
+/*
+ * pipe.c - see pipe.h
+ */
+#include "pipe.h"
+
+#include <errno.h>
+
+/*
+ * Takes slot after slot. A fault leaves the slot in which it happened as it was.
+ * Returns the bytes taken, or -EFAULT when there were none.
+ */
+static int64_t take_slots(struct transfer *transfer, struct buf_state *state)
+{
+    uint64_t moved = 0;
+
+    while (state->seg_count > 0 && moved < transfer->size) {
+        struct seg seg = buf_first_seg(state);
+        uint32_t rest = seg.len - state->first_taken;
+        uint32_t take = (uint32_t)base_min_u64(rest, transfer->size - moved);
+
+        if (EMU_UNLIKELY(ring_get(buf_ring(state), buf_ring_mask(state), state->head,
+                                  &transfer->cursor, take) < 0)) {
+            return moved > 0 ? (int64_t)moved : -EFAULT;
+        }
+        moved += take;
+        if (take == rest || (seg.info & SEG_PACKET)) {
+            buf_drop_first(state); /* the rest of a packet is thrown away */
+            if (seg.info & SEG_PACKET) {
+                break;
+            }
+        } else {
+            state->first_taken += take;
+            state->head += take;
+            state->used -= take;
+        }
+    }
+    return (int64_t)moved;
+}
+
+static int64_t read_nothing_there(struct emu_task *self, struct transfer *transfer,
+                                  const struct buf_state *state, struct wait_set *set, bool last)
+{
+    struct description *description = transfer->description;
+    struct socket_buf *buf = buf_at(description->rx);
+    bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
+    bool ended = state->flags & BUF_WRITER_GONE;
+
+    if (shared && (last || ended)) {
+        switch (channel_ask(self, transfer->fd, description)) {
+        case CHANNEL_CHANGED:
+            return pipe_read_try(self, transfer, set, last);
+        case CHANNEL_ORPHAN:
+            ended = false;
+            break;
+        case CHANNEL_SAME:
+            break;
+        }
+    }
+    if (ended) {
+        return 0;
+    }
+    if (transfer->nonblock) {
+        return -EAGAIN;
+    }
+    wait_set_add(set, &buf->lock, &buf->readers, &buf->version,
+                 atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed),
+                 POLLIN | POLLRDNORM);
+    set->shared = shared;
+    return WAIT_BLOCK;
+}
+
+int64_t pipe_read_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
+{
+    struct transfer *transfer = op;
+    struct buf_state state;
+    struct wake_list list = {0};
+    struct socket_buf *buf;
+    int64_t moved;
+
+    if (EMU_UNLIKELY(transfer->size == 0)) {
+        return 0;
+    }
+    buf = channel_lock(self, transfer, transfer->description->rx, &state);
+    if (EMU_UNLIKELY(!buf)) {
+        return EMU_NATIVE;
+    }
+    buf_note_cpu(&buf->reader_cpu, host_cpu());
+    if (state.seg_count == 0) {
+        lock_release(self, &buf->lock);
+        return read_nothing_there(self, transfer, &state, set, last);
+    }
+    moved = take_slots(transfer, &state);
+    if (moved > 0) {
+        buf_publish_locked(buf, &state);
+        if (EMU_UNLIKELY(atomic_load_explicit(&buf->writers.first, memory_order_relaxed) != 0) &&
+            state.seg_count < state.limit) {
+            wait_notify_locked(&buf->writers, POLLOUT | POLLWRNORM, &list);
+        }
+    }
+    lock_release(self, &buf->lock);
+    if (EMU_UNLIKELY(list.count > 0)) {
+        wake_list_flush(&list);
+    }
+    return moved;
+}
+
+/*
+ * The first bytes of a write may go into the last slot: those beyond a whole number of pages, all
+ * or none (anon_pipe_write). Returns 0 or -EFAULT.
+ */
+static int merge(struct transfer *transfer, struct buf_state *state)
+{
+    uint32_t part = (uint32_t)(transfer->size % EMU_PAGE);
+
+    if (part == 0 || state->seg_count == 0 || !(state->last_info & SEG_MERGEABLE) ||
+        state->last_len + part > EMU_PAGE) {
+        return 0;
+    }
+    if (EMU_UNLIKELY(ring_put(buf_ring(state), buf_ring_mask(state), state->head + state->used,
+                              &transfer->cursor, part) < 0)) {
+        return -EFAULT;
+    }
+    state->last_len += part;
+    state->used += part;
+    transfer->done += part;
+    return 0;
+}
+
+/* Cuts the rest into slots until they are used up. Returns 0 or -EFAULT. */
+static int fill_slots(struct transfer *transfer, struct buf_state *state, uint32_t info)
+{
+    while (transfer->done < transfer->size && state->seg_count < state->limit) {
+        uint32_t part = (uint32_t)base_min_u64(EMU_PAGE, transfer->size - transfer->done);
+
+        if (EMU_UNLIKELY(ring_put(buf_ring(state), buf_ring_mask(state), state->head + state->used,
+                                  &transfer->cursor, part) < 0)) {
+            return -EFAULT;
+        }
+        buf_append(state, part, info);
+        transfer->done += part;
+    }
+    return 0;
+}
+
+static int64_t write_no_room(struct emu_task *self, struct transfer *transfer,
+                             struct wait_set *set, bool last)
+{
+    struct description *description = transfer->description;
+    struct socket_buf *buf = buf_at(description->tx);
+    bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
+
+    if (shared && last && channel_ask(self, transfer->fd, description) == CHANNEL_CHANGED) {
+        return pipe_write_try(self, transfer, set, last);
+    }
+    if (transfer->nonblock) {
+        return transfer->done > 0 ? (int64_t)transfer->done : -EAGAIN;
+    }
+    wait_set_add(set, &buf->lock, &buf->writers, &buf->version,
+                 atomic_load_explicit(&buf->reader_cpu, memory_order_relaxed),
+                 POLLOUT | POLLWRNORM);
+    set->shared = shared;
+    return WAIT_BLOCK;
+}
+
+int64_t pipe_write_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
+{
+    struct transfer *transfer = op;
+    uint32_t status = atomic_load_explicit(&transfer->description->status, memory_order_relaxed);
+    uint64_t before = transfer->done;
+    struct buf_state state;
+    struct wake_list list = {0};
+    struct socket_buf *buf;
+    int rc = 0;
+
+    if (EMU_UNLIKELY(transfer->size == 0)) {
+        return 0;
+    }
+    buf = channel_lock(self, transfer, transfer->description->tx, &state);
+    if (EMU_UNLIKELY(!buf)) {
+        return EMU_NATIVE;
+    }
+    buf_note_cpu(&buf->writer_cpu, host_cpu());
+    if (EMU_UNLIKELY(state.flags & BUF_READER_GONE)) {
+        lock_release(self, &buf->lock);
+        self->sigpipe = true; /* also after a partial write */
+        return before > 0 ? (int64_t)before : -EPIPE;
+    }
+    if (!transfer->started) {
+        transfer->started = true;
+        rc = merge(transfer, &state);
+    }
+    if (rc == 0) {
+        rc = fill_slots(transfer, &state, status & O_DIRECT ? SEG_PACKET : SEG_MERGEABLE);
+    }
+    if (transfer->done > before) {
+        buf_publish_locked(buf, &state);
+        if (EMU_UNLIKELY(atomic_load_explicit(&buf->readers.first, memory_order_relaxed) != 0)) {
+            wait_notify_locked(&buf->readers, POLLIN | POLLRDNORM, &list);
+        }
+    }
+    lock_release(self, &buf->lock);
+    if (EMU_UNLIKELY(list.count > 0)) {
+        wake_list_flush(&list);
+    }
+    if (EMU_UNLIKELY(rc < 0)) {
+        return transfer->done > 0 ? (int64_t)transfer->done : rc;
+    }
+    if (transfer->done < transfer->size) {
+        return write_no_room(self, transfer, set, last);
+    }
+    return (int64_t)transfer->done;
+}
+
+uint32_t pipe_unread(const struct description *description)
+{
+    uint32_t index = description->rx != ARENA_NONE ? description->rx : description->tx;
+
+    return buf_peek(buf_at(index)).used;
+}
+
+int pipe_resize(struct emu_task *self, struct description *description, uint32_t slots)
+{
+    uint32_t index = description->rx != ARENA_NONE ? description->rx : description->tx;
+    struct socket_buf *buf = buf_at(index);
+    struct wake_list list = {0};
+    struct buf_state state;
+    int rc = 0;
+
+    lock_acquire(self, &buf->lock);
+    state = buf_state_locked(buf);
+    if (slots < state.seg_count) {
+        rc = -EBUSY;
+    } else {
+        rc = buf_reserve_locked(buf, &state, slots * EMU_PAGE - state.used,
+                                slots - state.seg_count);
+    }
+    if (rc == 0) {
+        state.limit = slots;
+        buf_publish_locked(buf, &state);
+        wait_notify_locked(&buf->writers, POLLOUT | POLLWRNORM, &list);
+    }
+    lock_release(self, &buf->lock);
+    wake_list_flush(&list);
+    return rc;
+}

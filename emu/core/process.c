@@ -1,0 +1,412 @@
+/*
+ * process.c - see process.h: joining, fork, spawn, exec, death
+ */
+#include "process.h"
+
+#include <errno.h>
+
+#define SLOT_NONE ARENA_NONE
+
+static uint32_t slots_used(void)
+{
+    return atomic_load_explicit(&arena->header.processes.fresh, memory_order_acquire);
+}
+
+static uint32_t descriptions_used(void)
+{
+    return atomic_load_explicit(&arena->header.descriptions.fresh, memory_order_acquire);
+}
+
+static uint32_t find_slot(int32_t pid)
+{
+    uint32_t used = slots_used();
+
+    for (uint32_t slot = 0; slot < used; slot++) {
+        struct process_record *record = process_at(slot);
+
+        if (atomic_load(&record->state) != PROCESS_FREE && atomic_load(&record->pid) == pid) {
+            return slot;
+        }
+    }
+    return SLOT_NONE;
+}
+
+/* A fresh record; pid 0 is a child that isn't born yet. */
+static uint32_t make_slot(int32_t pid, uint32_t state)
+{
+    uint32_t slot = pool_take(&arena->header.processes, arena->processes_links, EMU_MAX_PROCESSES);
+    struct process_record *record;
+
+    if (slot == ARENA_NONE) {
+        return SLOT_NONE;
+    }
+    record = process_at(slot);
+    atomic_store(&record->pid, pid);
+    atomic_store(&record->start, 0);
+    atomic_store(&record->state, state);
+    return slot;
+}
+
+/* Clears the slot's bit wherever it stands, and wakes who waits there. */
+static void drop_all(struct emu_task *self, uint32_t slot)
+{
+    uint32_t used = descriptions_used();
+
+    for (uint32_t i = 0; i < used; i++) {
+        struct description *description = description_at(i);
+
+        if (atomic_load(&description->state) == DESCRIPTION_LIVE &&
+            description_held_by(description, slot)) {
+            description_wake(self, description, POLLHUP);
+            description_drop(self, i, slot);
+        }
+    }
+}
+
+static void free_slot(uint32_t slot)
+{
+    struct process_record *record = process_at(slot);
+
+    if (atomic_exchange(&record->state, PROCESS_FREE) != PROCESS_FREE) {
+        atomic_store(&record->pid, 0);
+        pool_give(&arena->header.processes, arena->processes_links, slot);
+    }
+}
+
+static void sweep_slot(struct emu_task *self, uint32_t slot)
+{
+    wait_sweep(self, slot);
+    drop_all(self, slot);
+    free_slot(slot);
+}
+
+/* The record's process is gone, or its pid belongs to another one by now. */
+static bool slot_is_dead(uint32_t slot)
+{
+    struct process_record *record = process_at(slot);
+    int32_t pid = atomic_load(&record->pid);
+    uint64_t start = atomic_load(&record->start);
+    uint64_t now;
+
+    if (atomic_load(&record->state) == PROCESS_FREE || pid == 0) {
+        return false;
+    }
+    now = host_process_start(pid);
+    return now == 0 || (start != 0 && now != start);
+}
+
+static void announce(void)
+{
+    int32_t watcher = atomic_load(&arena->header.watcher);
+
+    atomic_fetch_add(&arena->header.changes, 1);
+    if (watcher != 0) {
+        host_ring_other(watcher, atomic_load(&arena->header.watcher_bell));
+    }
+}
+
+int emu_process_join(struct emu_process *process, struct emu_task *self)
+{
+    int32_t pid = host_getpid();
+    uint64_t start = host_process_start(pid);
+    uint32_t slot = find_slot(pid);
+
+    if (slot != SLOT_NONE && atomic_load(&process_at(slot)->start) != 0 &&
+        atomic_load(&process_at(slot)->start) != start) {
+        self->process = process;
+        process->slot = slot;
+        sweep_slot(self, slot);
+    }
+    lock_acquire(self, &arena->header.processes_lock);
+    slot = find_slot(pid);
+    if (slot == SLOT_NONE) {
+        slot = make_slot(pid, PROCESS_LIVE);
+    }
+    if (slot != SLOT_NONE) {
+        atomic_store(&process_at(slot)->start, start);
+        atomic_store(&process_at(slot)->state, PROCESS_LIVE);
+    }
+    lock_release(self, &arena->header.processes_lock);
+    if (slot == SLOT_NONE) {
+        return -EAGAIN;
+    }
+    process->slot = slot;
+    process->pid = pid;
+    process->options = arena->header.options;
+    wait_sweep(self, slot); /* threads of the image before exec */
+    atomic_fetch_add(&arena->header.joined, 1);
+    announce();
+    return 0;
+}
+
+static bool same_identity(const struct host_identity *a, const struct host_identity *b)
+{
+    return a->kind == b->kind && a->device == b->device && a->object == b->object &&
+           a->access == b->access;
+}
+
+struct rebuild {
+    struct emu_task *self;
+    int found;
+};
+
+static void rebuild_one(void *context, int fd)
+{
+    struct rebuild *rebuild = context;
+    struct host_identity identity;
+    uint32_t used = descriptions_used();
+
+    if ((unsigned)fd >= EMU_MAX_FDS || host_identify(fd, &identity) < 0 ||
+        identity.kind == HOST_OTHER) {
+        return;
+    }
+    for (uint32_t i = 0; i < used; i++) {
+        struct description *description = description_at(i);
+
+        if (atomic_load(&description->state) == DESCRIPTION_LIVE &&
+            atomic_load(&description->identified) && !atomic_load(&description->native) &&
+            same_identity(&identity, &description->identity)) {
+            description_hold(description, rebuild->self->process->slot);
+            atomic_store(&description->shared, 1);
+            fdtab_set(rebuild->self, fd, i);
+            rebuild->found++;
+            return;
+        }
+    }
+}
+
+/* Bits of descriptions that this process doesn't refer to (any more) go. */
+static void drop_unreferenced(struct emu_task *self)
+{
+    uint32_t slot = self->process->slot;
+    uint32_t used = descriptions_used();
+
+    for (uint32_t i = 0; i < used; i++) {
+        struct description *description = description_at(i);
+
+        if (atomic_load(&description->state) == DESCRIPTION_LIVE && fdtab_references(i) == 0 &&
+            description_held_by(description, slot)) {
+            description_drop(self, i, slot);
+        }
+    }
+}
+
+int emu_process_rebuild(struct emu_task *self)
+{
+    struct rebuild rebuild = {self, 0};
+    uint32_t used = descriptions_used();
+    bool any = false;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < used && !any; i++) {
+        any = atomic_load(&description_at(i)->state) == DESCRIPTION_LIVE &&
+              atomic_load(&description_at(i)->identified);
+    }
+    fdtab_reset();
+    if (any) {
+        rc = host_each_fd(rebuild_one, &rebuild);
+    }
+    drop_unreferenced(self);
+    return rc < 0 ? rc : rebuild.found;
+}
+
+void process_identify_all(struct emu_task *self)
+{
+    int top = fdtab_top();
+
+    (void)self;
+    for (int fd = 0; fd < top; fd++) {
+        struct description *description = fdtab_get(fd);
+
+        if (!description) {
+            continue;
+        }
+        if (!atomic_load(&description->identified) &&
+            host_identify(fd, &description->identity) == 0) {
+            atomic_store(&description->identified, 1);
+        }
+        atomic_store(&description->shared, 1);
+    }
+}
+
+/* Sets the slot's bit in every description of this process. */
+static void hold_all(uint32_t slot)
+{
+    int top = fdtab_top();
+
+    for (int fd = 0; fd < top; fd++) {
+        struct description *description = fdtab_get(fd);
+
+        if (description) {
+            description_hold(description, slot);
+            atomic_store(&description->shared, 1);
+        }
+    }
+}
+
+int emu_fork_before(struct emu_task *self)
+{
+    uint32_t slot = make_slot(0, PROCESS_EXPECTED);
+
+    if (slot == SLOT_NONE) {
+        emu_process_sweep_dead(self);
+        slot = make_slot(0, PROCESS_EXPECTED);
+    }
+    if (slot == SLOT_NONE) {
+        return -EAGAIN;
+    }
+    process_identify_all(self);
+    hold_all(slot);
+    return (int)slot;
+}
+
+void emu_fork_parent(struct emu_task *self, int slot, int32_t child)
+{
+    int32_t unborn = 0;
+
+    if (child < 0) {
+        drop_all(self, (uint32_t)slot);
+        free_slot((uint32_t)slot);
+        return;
+    }
+    atomic_compare_exchange_strong(&process_at((uint32_t)slot)->pid, &unborn, child);
+}
+
+void emu_fork_child(struct emu_task *self, int slot)
+{
+    struct process_record *record = process_at((uint32_t)slot);
+
+    self->process->slot = (uint32_t)slot;
+    self->process->pid = host_getpid();
+    atomic_store(&record->pid, self->process->pid);
+    atomic_store(&record->start, host_process_start(self->process->pid));
+    atomic_store(&record->state, PROCESS_LIVE);
+    /* Other threads went on while we were born: what the copied table says now is what holds. */
+    fdtab_forget_pins(self);
+    hold_all((uint32_t)slot);
+    drop_unreferenced(self);
+    atomic_fetch_add(&arena->header.joined, 1);
+    announce();
+}
+
+/* A list of the descriptions kept over a spawn, in private memory: count, then indices. */
+void emu_spawn_before(struct emu_task *self)
+{
+    int top = fdtab_top();
+    uint32_t *list = host_memory_private(((uint64_t)top + 1) * sizeof *list);
+    uint32_t count = 0;
+
+    self->spawn_list = list;
+    self->spawn_list_size = ((uint64_t)top + 1) * sizeof *list;
+    process_identify_all(self);
+    if (!list) {
+        return;
+    }
+    for (int fd = 0; fd < top; fd++) {
+        struct description *description = fdtab_get(fd);
+
+        if (description) {
+            list[1 + count] = description_index(description);
+            fdtab_ref(list[1 + count]);
+            count++;
+        }
+    }
+    list[0] = count;
+}
+
+/* The child inherited these, and may still be on its way to join. */
+static void expect_child(struct emu_task *self, int32_t child, const uint32_t *list)
+{
+    uint32_t slot;
+
+    lock_acquire(self, &arena->header.processes_lock);
+    slot = find_slot(child);
+    if (slot == SLOT_NONE) {
+        slot = make_slot(child, PROCESS_EXPECTED);
+        for (uint32_t i = 0; slot != SLOT_NONE && i < list[0]; i++) {
+            description_hold(description_at(list[1 + i]), slot);
+        }
+    }
+    lock_release(self, &arena->header.processes_lock);
+    announce();
+}
+
+void emu_spawn_after(struct emu_task *self, int32_t child)
+{
+    uint32_t *list = self->spawn_list;
+
+    self->spawn_list = NULL;
+    if (!list) {
+        return;
+    }
+    if (child > 0) {
+        expect_child(self, child, list);
+    }
+    for (uint32_t i = 0; i < list[0]; i++) {
+        fdtab_unref(self, list[1 + i]);
+    }
+    host_memory_unmap(list, self->spawn_list_size);
+}
+
+void emu_exec_before(struct emu_task *self)
+{
+    process_identify_all(self);
+}
+
+void emu_process_exit(struct emu_task *self)
+{
+    int top = fdtab_top();
+
+    for (int fd = 0; fd < top; fd++) {
+        if (fdtab_present(fd)) {
+            emu_close(self, fd);
+        }
+    }
+}
+
+void emu_process_sweep(struct emu_task *self, int32_t pid)
+{
+    uint32_t slot = find_slot(pid);
+
+    if (slot != SLOT_NONE && slot_is_dead(slot)) {
+        sweep_slot(self, slot);
+    }
+}
+
+uint32_t emu_process_sweep_dead(struct emu_task *self)
+{
+    uint32_t used = slots_used();
+    uint32_t count = 0;
+
+    for (uint32_t slot = 0; slot < used; slot++) {
+        if (slot_is_dead(slot)) {
+            sweep_slot(self, slot);
+            count++;
+        }
+    }
+    return count;
+}
+
+void emu_fd_invalidate(struct emu_task *self, int fd)
+{
+    if (EMU_UNLIKELY(fdtab_present(fd))) {
+        fdtab_clear(self, fd);
+    }
+}
+
+uint32_t emu_session_members(int32_t *ret_pids, uint32_t max, uint32_t *ret_changes)
+{
+    uint32_t used;
+    uint32_t count = 0;
+
+    *ret_changes = atomic_load(&arena->header.changes);
+    used = slots_used();
+    for (uint32_t slot = 0; slot < used && count < max; slot++) {
+        int32_t pid = atomic_load(&process_at(slot)->pid);
+
+        if (atomic_load(&process_at(slot)->state) != PROCESS_FREE && pid > 0) {
+            ret_pids[count++] = pid;
+        }
+    }
+    return count;
+}

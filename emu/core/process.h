@@ -1,0 +1,34 @@
+/*
+ * process.h - the arena's record of a process
+ *
+ * A record is found by pid, and by the start time where pids were used again. Its index, the slot,
+ * is the bit by which descriptions know the process. It is made by the process itself, or by its
+ * parent before the child could do so, whichever comes first, under one lock.
+ *
+ * A dead process is swept: its bits go, its waiters leave the queues, and everybody who waits on
+ * what it held is woken, because it may have died between a change and the wake-up.
+ */
+#ifndef EMU_PROCESS_H
+#define EMU_PROCESS_H
+
+#include "fdtab.h"
+
+enum { PROCESS_FREE, PROCESS_EXPECTED, PROCESS_LIVE };
+
+struct process_record {
+    _Atomic uint32_t state; /* PROCESS_* */
+    _Atomic int32_t pid;
+    _Atomic uint64_t start; /* host_process_start(), 0: not known yet */
+    uint64_t rest[6];
+};
+static_assert(sizeof(struct process_record) == 64, "arena.def gives 64");
+
+static inline struct process_record *process_at(uint32_t slot)
+{
+    return (struct process_record *)arena->processes + slot;
+}
+
+/* Makes every description that this process refers to known by what the kernel knows it by. */
+void process_identify_all(struct emu_task *self);
+
+#endif

@@ -1,0 +1,286 @@
+/*
+ * reach.c - see reach.h
+ *
+ * Reads what fs/binfmt_elf.c and fs/binfmt_script.c read, and judges privilege as
+ * security/commoncap.c and fs/exec.c:bprm_fill_uid do. Leaves out: binfmt_misc, nosuid mounts and
+ * user namespaces (a setuid bit counts there too, though the kernel would ignore it).
+ */
+#include "reach.h"
+
+#include "base.h"
+#include "host.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SCRIPT_LEVELS  5   /* fs/exec.c:exec_binprm follows #! this often, then ELOOP */
+#define SCRIPT_LINE    256 /* BINPRM_BUF_SIZE */
+#define PROGRAM_PARTS  128 /* program headers that are looked at */
+#define REACH_PATH_MAX 4096
+
+#define CALL1(nr, a)          host_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
+#define CALL2(nr, a, b)       host_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
+#define CALL3(nr, a, b, c)    host_syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define CALL4(nr, a, b, c, d) host_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+
+/* Where a verdict's sentence goes. */
+struct reason {
+    char *text;
+    size_t size;
+};
+
+static void append(struct reason *reason, const char *text)
+{
+    size_t used;
+    size_t length = strlen(text);
+
+    if (!reason->text || reason->size == 0) {
+        return;
+    }
+    used = strlen(reason->text);
+    if (length > reason->size - 1 - used) {
+        length = reason->size - 1 - used;
+    }
+    memcpy(reason->text + used, text, length);
+    reason->text[used + length] = 0;
+}
+
+static enum reach_verdict say(struct reason *reason, enum reach_verdict verdict, const char *path,
+                              const char *text)
+{
+    append(reason, path);
+    append(reason, text);
+    return verdict;
+}
+
+/* True when exec of this file changes privilege, so that the loader runs in secure mode. */
+static bool gains_privilege(int fd, const struct stat *status)
+{
+    long uid = CALL1(SYS_getuid, 0);
+    long gid = CALL1(SYS_getgid, 0);
+    char capability[64];
+
+    if (CALL1(SYS_geteuid, 0) != uid || CALL1(SYS_getegid, 0) != gid) {
+        return true; /* the loader runs in secure mode whatever the file is */
+    }
+    if (host_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0) == 1) {
+        return false;
+    }
+    if ((status->st_mode & S_ISUID) && (long)status->st_uid != uid) {
+        return true;
+    }
+    if ((status->st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+        (long)status->st_gid != gid) {
+        return true;
+    }
+    return uid != 0 && CALL4(SYS_fgetxattr, fd, "security.capability", capability,
+                             sizeof capability) > 0;
+}
+
+/* Go marks its programs by a note of its own (debug/buildinfo, cmd/link). */
+static bool is_go_note(int fd, const Elf64_Phdr *part)
+{
+    struct {
+        Elf64_Nhdr header;
+        char name[4];
+    } note;
+
+    return part->p_type == PT_NOTE &&
+           CALL4(SYS_pread64, fd, &note, sizeof note, part->p_offset) == sizeof note &&
+           note.header.n_namesz == 4 && memcmp(note.name, "Go\0\0", 4) == 0;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* The name of glibc's loader on this architecture (x86-64 psABI). */
+static bool is_loader(const char *path)
+{
+    return strcmp(base_name(path), "ld-linux-x86-64.so.2") == 0;
+}
+
+static enum reach_verdict judge_elf(int fd, const char *path, const Elf64_Ehdr *header,
+                                    struct reason *reason)
+{
+    char interpreter[REACH_PATH_MAX] = "";
+    bool go = false;
+
+    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
+        header->e_machine != EM_X86_64) {
+        return say(reason, REACH_CLASS, path, " isn't a 64-bit x86-64 program");
+    }
+    for (unsigned i = 0; i < header->e_phnum && i < PROGRAM_PARTS; i++) {
+        Elf64_Phdr part;
+
+        if (CALL4(SYS_pread64, fd, &part, sizeof part,
+                  header->e_phoff + (uint64_t)i * header->e_phentsize) != sizeof part) {
+            return REACH_NOT_A_PROGRAM;
+        }
+        go |= is_go_note(fd, &part);
+        if (part.p_type == PT_INTERP) {
+            size_t size = part.p_filesz < sizeof interpreter ? part.p_filesz : 0;
+
+            if (CALL4(SYS_pread64, fd, interpreter, size, part.p_offset) != (int64_t)size ||
+                size == 0) {
+                return REACH_NOT_A_PROGRAM;
+            }
+            interpreter[size - 1] = 0;
+        }
+    }
+    if (go) {
+        return say(reason, REACH_GO, path, " is a Go program, which calls the kernel itself");
+    }
+    if (interpreter[0] == 0) {
+        if (is_loader(path)) {
+            return REACH_OK; /* the loader run as a program preloads too */
+        }
+        return say(reason, REACH_STATIC, path, " is statically linked");
+    }
+    if (!is_loader(interpreter)) {
+        append(reason, path);
+        append(reason, " uses another libc: its loader is ");
+        append(reason, interpreter);
+        return REACH_LIBC;
+    }
+    return REACH_OK;
+}
+
+/* Cuts "#!interpreter argument" down to the interpreter. False: there is none. */
+static bool script_interpreter(const char *head, size_t size, char *ret_path)
+{
+    size_t at = 2;
+    size_t count = 0;
+
+    while (at < size && (head[at] == ' ' || head[at] == '\t')) {
+        at++;
+    }
+    while (at < size && head[at] != ' ' && head[at] != '\t' && head[at] != '\n' && head[at] != 0) {
+        ret_path[count++] = head[at++];
+    }
+    ret_path[count] = 0;
+    return count > 0;
+}
+
+/* Judges one file. With a #! line, *ret_next is the interpreter and the verdict is REACH_OK. */
+static enum reach_verdict judge_file(int fd, const char *path, char *ret_next,
+                                     struct reason *reason)
+{
+    union {
+        char text[SCRIPT_LINE];
+        Elf64_Ehdr elf;
+    } head;
+    struct stat status;
+    int64_t size;
+
+    memset(&head, 0, sizeof head);
+    ret_next[0] = 0;
+    if (CALL2(SYS_fstat, fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+        return REACH_NOT_A_PROGRAM;
+    }
+    size = CALL4(SYS_pread64, fd, head.text, sizeof head.text, 0);
+    if (size < 2) {
+        return REACH_NOT_A_PROGRAM;
+    }
+    if (head.text[0] == '#' && head.text[1] == '!') {
+        return script_interpreter(head.text, (size_t)size, ret_next) ? REACH_OK
+                                                                     : REACH_NOT_A_PROGRAM;
+    }
+    if (size < (int64_t)sizeof head.elf || memcmp(head.elf.e_ident, ELFMAG, SELFMAG) != 0) {
+        return REACH_NOT_A_PROGRAM;
+    }
+    if (gains_privilege(fd, &status)) {
+        return say(reason, REACH_PRIVILEGED, path,
+                   " runs with other privileges (setuid, setgid or file capabilities)");
+    }
+    return judge_elf(fd, path, &head.elf, reason);
+}
+
+enum reach_verdict reach_check(const char *path, char *ret_reason, size_t size)
+{
+    struct reason reason = {ret_reason, size};
+    char next[SCRIPT_LINE + 1];
+    char current[SCRIPT_LINE + 1];
+
+    if (ret_reason && size > 0) {
+        ret_reason[0] = 0;
+    }
+    for (int level = 0; level <= SCRIPT_LEVELS; level++) {
+        enum reach_verdict verdict;
+        int fd = (int)CALL3(SYS_open, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+
+        if (fd == -EACCES && CALL2(SYS_access, path, X_OK) == 0) {
+            return say(&reason, REACH_UNREADABLE, path, " can't be read, so nobody knows");
+        }
+        if (fd < 0) {
+            return REACH_NOT_A_PROGRAM;
+        }
+        verdict = judge_file(fd, path, next, &reason);
+        host_close(fd);
+        if (verdict != REACH_OK || next[0] == 0) {
+            return verdict;
+        }
+        memcpy(current, next, sizeof current);
+        path = current;
+    }
+    return say(&reason, REACH_TOO_DEEP, path, ": too many #! lines");
+}
+
+/* 0: an executable file; -EACCES: a file that may not be executed; -ENOENT. */
+static int judge_candidate(const char *path)
+{
+    struct stat status;
+
+    if (CALL2(SYS_stat, path, &status) < 0) {
+        return -ENOENT;
+    }
+    return S_ISREG(status.st_mode) && CALL2(SYS_access, path, X_OK) == 0 ? 0 : -EACCES;
+}
+
+int reach_find(const char *file, const char *list, char *ret_path, size_t size)
+{
+    size_t length = strlen(file);
+    int result = -ENOENT;
+
+    if (strchr(file, '/')) {
+        if (length >= size) {
+            return -ENAMETOOLONG;
+        }
+        memcpy(ret_path, file, length + 1);
+        return judge_candidate(ret_path);
+    }
+    if (length == 0) {
+        return -ENOENT;
+    }
+    for (list = list ? list : "/bin:/usr/bin"; list;) {
+        const char *colon = strchr(list, ':');
+        size_t part = colon ? (size_t)(colon - list) : strlen(list);
+
+        if (part + 1 + length < size) {
+            char *end = ret_path;
+
+            memcpy(end, list, part);
+            end += part;
+            if (part > 0) {
+                *end++ = '/'; /* an empty entry is the current directory */
+            }
+            memcpy(end, file, length + 1);
+            switch (judge_candidate(ret_path)) {
+            case 0: return 0;
+            case -EACCES: result = -EACCES; break;
+            default: break;
+            }
+        }
+        list = colon ? colon + 1 : NULL;
+    }
+    return result;
+}

@@ -1,0 +1,76 @@
+/*
+ * session.c - a session as a whole: making one, joining one, its options and its counts
+ */
+#include "arena.h"
+#include "host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+int emu_session_create(void)
+{
+    int fd = arena_create();
+    int bell;
+
+    if (fd < 0) {
+        return fd;
+    }
+    /* Slot 0 is nobody: so a slot is never mistaken for "none". */
+    pool_take(&arena->header.processes, arena->processes_links, EMU_MAX_PROCESSES);
+    bell = host_bell_create();
+    if (bell < 0) {
+        host_close(fd);
+        return bell;
+    }
+    arena->header.hidden = (struct emu_hidden){.arena = fd, .bell = bell};
+    return fd;
+}
+
+int emu_session_attach(int fd)
+{
+    return arena_attach(fd);
+}
+
+bool emu_session_attached(void)
+{
+    return arena != NULL;
+}
+
+void emu_session_set_options(const struct emu_options *options)
+{
+    arena->header.options = *options;
+}
+
+void emu_session_get_options(struct emu_options *ret_options)
+{
+    *ret_options = arena->header.options;
+}
+
+struct emu_hidden emu_session_hidden(void)
+{
+    return arena->header.hidden;
+}
+
+void emu_session_set_hidden(struct emu_hidden hidden)
+{
+    arena->header.hidden = hidden;
+}
+
+void emu_session_set_watcher(int32_t pid, int bell_fd)
+{
+    atomic_store(&arena->header.watcher_bell, bell_fd);
+    atomic_store(&arena->header.watcher, pid);
+}
+
+void emu_session_count(struct emu_session_counts *ret_counts)
+{
+    const struct arena_header *header = &arena->header;
+
+    *ret_counts = (struct emu_session_counts){
+        .processes_joined = atomic_load(&header->joined),
+        .processes = atomic_load(&header->processes.used) - 1,
+        .descriptions = atomic_load(&header->descriptions.used),
+        .bufs = atomic_load(&header->bufs.used),
+        .waiters = atomic_load(&header->waiters.used),
+    };
+}

@@ -1,0 +1,192 @@
+/*
+ * socket_buf.h - one direction of data: a ring of bytes cut into segments
+ *
+ * A pipe is one socket_buf, a stream socket two. Bytes are unread in the order in which they came;
+ * segments are what Linux accounts by: the slots of a pipe, the skbs of AF_UNIX. What a segment
+ * costs and when there's room is for pipe.c and stream.c; here they are a length and a charge.
+ *
+ * How it stays whole when its owner is killed at any instruction: the state that says what is
+ * unread is a struct of 64 bytes that exists twice. Under the lock, a change is made in the copy that
+ * isn't current, the bytes it speaks of are already in place, and one store to `version` makes it
+ * current. Before that store nothing has happened; after it everything has.
+ *
+ * For the same reason anybody may look at the state without the lock: buf_peek().
+ *
+ * Memory: a chunk of the arena, of which the lower half holds segments and the upper the ring. It
+ * grows by moving into a larger chunk when the accounting admits more than it holds.
+ */
+#ifndef EMU_SOCKET_BUF_H
+#define EMU_SOCKET_BUF_H
+
+#include "arena.h"
+#include "lock.h"
+#include "ring.h"
+#include "wait.h"
+
+enum {
+    BUF_WRITER_GONE = 1 << 0, /* the writing end was closed: end of file after the data */
+    BUF_READER_GONE = 1 << 1, /* the reading end was closed */
+    BUF_SHUT = 1 << 2,        /* sockets: SHUT_WR of the sender or SHUT_RD of the receiver */
+    BUF_NATIVE = 1 << 3,      /* handed to the kernel: nothing more happens here */
+};
+
+/* Segment info, beside the charge. */
+enum {
+    SEG_MERGEABLE = 1u << 31, /* pipe: a later write may fill the rest of the page */
+    SEG_PACKET = 1u << 30,    /* pipe: O_DIRECT; socket: one record */
+    SEG_CHARGE = (1u << 30) - 1,
+};
+
+struct buf_state {
+    uint32_t chunk;       /* unit of the memory */
+    uint16_t flags;       /* BUF_* */
+    uint8_t shift;        /* its size is 1 << shift; the ring is half of it */
+    uint8_t kind;         /* for messages: enum description_kind of the reader */
+    uint32_t head;        /* position of the first unread byte */
+    uint32_t used;        /* unread bytes */
+    uint32_t seg_head;    /* number of the first segment */
+    uint32_t seg_count;   /* segments with something unread, and empty records */
+    uint32_t first_taken; /* bytes of the first segment that are read already */
+    uint32_t last_len;    /* bytes ever put into the last segment; meaningful if seg_count > 0 */
+    uint32_t last_info;   /* its charge and SEG_* */
+    uint32_t charged;     /* AF_UNIX: sum of charges */
+    uint32_t limit;       /* pipe: slots; AF_UNIX: SO_SNDBUF of the sender */
+    uint32_t spare[5];
+};
+static_assert(sizeof(struct buf_state) == 64, "one cache line");
+
+struct socket_buf {
+    _Alignas(64) struct lock lock; /* guards everything below but for what says otherwise */
+    _Atomic uint32_t version;      /* state[version & 1] is current; read without the lock */
+    struct wait_queue readers;     /* who waits for bytes or the end */
+    struct wait_queue writers;     /* who waits for room or the end */
+    _Atomic uint32_t generation;   /* grows when the buf is freed; read without the lock */
+    _Atomic int16_t reader_cpu;    /* where they last ran: a hint, no guard */
+    _Atomic int16_t writer_cpu;
+    _Atomic uint32_t refs;         /* descriptions that name it; no guard */
+    uint32_t old_chunk;            /* unit + 1 of a chunk that a killed owner left unreferenced */
+    uint32_t old_shift;
+    _Alignas(64) struct buf_state state[2];
+    uint32_t rest[80];
+};
+static_assert(sizeof(struct socket_buf) == 512, "arena.def gives 512");
+
+static inline struct socket_buf *buf_at(uint32_t index)
+{
+    EMU_DEBUG_ASSERT(index < EMU_MAX_BUFS);
+    return (struct socket_buf *)arena->bufs + index;
+}
+
+struct seg {
+    uint32_t len;
+    uint32_t info; /* charge and SEG_* */
+};
+
+static inline struct seg *buf_segs(const struct buf_state *state)
+{
+    return (struct seg *)(void *)arena_chunk_at(state->chunk);
+}
+
+static inline uint32_t buf_seg_mask(const struct buf_state *state)
+{
+    return (1u << (state->shift - 4)) - 1; /* half a chunk of 8 bytes each */
+}
+
+static inline char *buf_ring(const struct buf_state *state)
+{
+    return arena_chunk_at(state->chunk) + (1u << (state->shift - 1));
+}
+
+static inline uint32_t buf_ring_mask(const struct buf_state *state)
+{
+    return (1u << (state->shift - 1)) - 1;
+}
+
+/* The first segment. Requires: seg_count > 0. */
+static inline struct seg buf_first_seg(const struct buf_state *state)
+{
+    if (state->seg_count == 1) {
+        return (struct seg){state->last_len, state->last_info};
+    }
+    return buf_segs(state)[state->seg_head & buf_seg_mask(state)];
+}
+
+/* Requires: the lock. The state as it stands, to be changed and published. */
+static inline struct buf_state buf_state_locked(const struct socket_buf *buf)
+{
+    return buf->state[atomic_load_explicit(&buf->version, memory_order_relaxed) & 1];
+}
+
+/* Requires: the lock. Makes `next` the state; everything it speaks of is in place. */
+static inline void buf_publish_locked(struct socket_buf *buf, const struct buf_state *next)
+{
+    uint32_t version = atomic_load_explicit(&buf->version, memory_order_relaxed) + 1;
+
+    buf->state[version & 1] = *next;
+    atomic_store_explicit(&buf->version, version, memory_order_release);
+}
+
+/* The state at some moment, without the lock. */
+struct buf_state buf_peek(const struct socket_buf *buf);
+
+/*
+ * A new, empty buf with room for `bytes`. Returns its index, ARENA_NONE when there is no more.
+ * After: refs is 1.
+ */
+uint32_t buf_create(uint32_t bytes, uint32_t limit, uint8_t kind);
+void buf_ref(struct socket_buf *buf);
+
+/* The last one frees it. Requires: no lock. */
+void buf_unref(struct emu_task *self, uint32_t index);
+
+/*
+ * Makes `state` hold `bytes` and `segs` more: 0, or -ENOMEM. May move it into a larger chunk.
+ * Requires: the lock; `state` is a copy of the current one, perhaps changed, not yet published.
+ */
+int buf_reserve_locked(struct socket_buf *buf, struct buf_state *state, uint32_t bytes,
+                       uint32_t segs);
+
+/* Ends a change that may have moved: frees the chunk that is no longer current. */
+void buf_settle_locked(struct socket_buf *buf);
+
+/* Adds a segment of bytes that stand in the ring already. Requires: room reserved. */
+static inline void buf_append(struct buf_state *state, uint32_t len, uint32_t info)
+{
+    if (state->seg_count > 0) {
+        uint32_t last = (state->seg_head + state->seg_count - 1) & buf_seg_mask(state);
+
+        buf_segs(state)[last] = (struct seg){state->last_len, state->last_info};
+    }
+    state->seg_count++;
+    state->last_len = len;
+    state->last_info = info;
+    state->used += len;
+    state->charged += info & SEG_CHARGE;
+}
+
+/* Drops the first segment, which is read in full (or thrown away). Requires: seg_count > 0. */
+static inline void buf_drop_first(struct buf_state *state)
+{
+    struct seg seg = buf_first_seg(state);
+    uint32_t rest = seg.len - state->first_taken;
+
+    state->head += rest;
+    state->used -= rest;
+    state->charged -= seg.info & SEG_CHARGE;
+    state->first_taken = 0;
+    state->seg_head++;
+    state->seg_count--;
+    if (state->seg_count == 0) {
+        state->head = 0; /* the next bytes come into warm memory */
+    }
+}
+
+/* Notes where this thread runs, for the other side's spin. */
+static inline void buf_note_cpu(_Atomic int16_t *place, int cpu)
+{
+    if (atomic_load_explicit(place, memory_order_relaxed) != cpu) {
+        atomic_store_explicit(place, (int16_t)cpu, memory_order_relaxed);
+    }
+}
+
+#endif

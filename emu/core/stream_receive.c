@@ -1,0 +1,265 @@
+/*
+ * stream_receive.c - the receiving half of stream.h
+ */
+#include "stream.h"
+
+#include <errno.h>
+
+/* Wakes senders when at most a quarter of their buffer is charged: unix_write_space. */
+static void receive_commit(struct emu_task *self, struct socket_buf *buf,
+                           const struct buf_state *state, uint32_t charged_before)
+{
+    struct wake_list list = {0};
+
+    buf_publish_locked(buf, state);
+    if (EMU_UNLIKELY(atomic_load_explicit(&buf->writers.first, memory_order_relaxed) != 0) &&
+        state->charged < charged_before && 4ull * (state->charged + 1ull) <= state->limit) {
+        wait_notify_locked(&buf->writers, POLLOUT | POLLWRNORM | POLLWRBAND, &list);
+    }
+    lock_release(self, &buf->lock);
+    if (EMU_UNLIKELY(list.count > 0)) {
+        wake_list_flush(&list);
+    }
+}
+
+/* Nothing to read: an error, the end, EAGAIN, or what to wait for. */
+static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer, uint32_t flags,
+                               struct wait_set *set, bool last, wait_try again)
+{
+    struct description *description = transfer->description;
+    struct socket_buf *buf = buf_at(description->rx);
+    bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
+    bool ended = flags & BUF_SHUT;
+    int error = description_take_error(description);
+
+    if (error != 0) {
+        return transfer->done > 0 ? (int64_t)transfer->done : -error;
+    }
+    if (shared && (last || flags & BUF_WRITER_GONE)) {
+        switch (channel_ask(self, transfer->fd, description)) {
+        case CHANNEL_CHANGED:
+            return again(self, transfer, set, last);
+        case CHANNEL_ORPHAN:
+            ended = false;
+            break;
+        case CHANNEL_SAME:
+            break;
+        }
+    }
+    if (ended) {
+        return (int64_t)transfer->done;
+    }
+    if (transfer->nonblock) {
+        return transfer->done > 0 ? (int64_t)transfer->done : -EAGAIN;
+    }
+    wait_set_add(set, &buf->lock, &buf->readers, &buf->version,
+                 atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed),
+                 POLLIN | POLLRDNORM);
+    set->shared = shared;
+    return WAIT_BLOCK;
+}
+
+/* Joins segments until the buffer is full. Returns 0, or -EFAULT when nothing at all was moved. */
+static int take_segments(struct transfer *transfer, struct buf_state *state)
+{
+    while (state->seg_count > 0 && transfer->done < transfer->size) {
+        struct seg seg = buf_first_seg(state);
+        uint32_t rest = seg.len - state->first_taken;
+        uint32_t take = (uint32_t)base_min_u64(rest, transfer->size - transfer->done);
+
+        if (EMU_UNLIKELY(ring_get(buf_ring(state), buf_ring_mask(state), state->head,
+                                  &transfer->cursor, take) < 0)) {
+            return transfer->done > 0 ? 0 : -EFAULT;
+        }
+        transfer->done += take;
+        if (take == rest) {
+            buf_drop_first(state);
+        } else {
+            state->first_taken += take;
+            state->head += take;
+            state->used -= take;
+        }
+    }
+    return 0;
+}
+
+/* SO_PEEK_OFF: reading moves it back with the data (sk_peek_offset_bwd). */
+static void peek_offset_back(struct description *description, uint64_t size)
+{
+    int32_t offset = atomic_load_explicit(&description->peek_offset, memory_order_relaxed);
+
+    if (EMU_UNLIKELY(offset > 0)) {
+        offset = size < (uint64_t)offset ? offset - (int32_t)size : 0;
+        atomic_store_explicit(&description->peek_offset, offset, memory_order_relaxed);
+    }
+}
+
+static void peek_offset_forward(struct description *description, uint64_t size)
+{
+    int32_t offset = atomic_load_explicit(&description->peek_offset, memory_order_relaxed);
+
+    if (EMU_UNLIKELY(offset >= 0)) {
+        atomic_store_explicit(&description->peek_offset, offset + (int32_t)size,
+                              memory_order_relaxed);
+    }
+}
+
+/*
+ * MSG_PEEK on a stream: copies from SO_PEEK_OFF on (or from the start) and leaves it there.
+ * Returns bytes, -EFAULT, or 0 with *ret_empty when nothing lies behind the offset.
+ */
+static int64_t peek_stream(struct transfer *transfer, const struct buf_state *state,
+                           bool *ret_empty)
+{
+    struct description *description = transfer->description;
+    int32_t offset = atomic_load_explicit(&description->peek_offset, memory_order_relaxed);
+    uint32_t skip = offset > 0 ? (uint32_t)offset : 0;
+    uint64_t take;
+
+    *ret_empty = skip >= state->used;
+    if (*ret_empty) {
+        return 0;
+    }
+    take = base_min_u64(transfer->size, state->used - skip);
+    if (ring_get(buf_ring(state), buf_ring_mask(state), state->head + skip, &transfer->cursor,
+                 take) < 0) {
+        return -EFAULT;
+    }
+    peek_offset_forward(description, take);
+    return (int64_t)take;
+}
+
+/* Decides after a round of taking: enough, or wait for more. */
+static int64_t receive_more(struct emu_task *self, struct transfer *transfer, uint32_t flags,
+                            struct wait_set *set, bool last)
+{
+    if (transfer->done >= transfer->target ||
+        (transfer->size > 0 && transfer->done >= transfer->size)) {
+        return (int64_t)transfer->done;
+    }
+    return receive_nothing(self, transfer, flags, set, last, stream_receive_try);
+}
+
+int64_t stream_receive_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
+{
+    struct transfer *transfer = op;
+    uint64_t before = transfer->done;
+    struct buf_state state;
+    struct socket_buf *buf =
+        channel_lock(self, transfer, transfer->description->rx, &state);
+    uint32_t charged;
+    bool empty = state.seg_count == 0;
+    int64_t result;
+
+    if (EMU_UNLIKELY(!buf)) {
+        return EMU_NATIVE;
+    }
+    buf_note_cpu(&buf->reader_cpu, host_cpu());
+    if (EMU_UNLIKELY(transfer->flags & MSG_PEEK)) {
+        result = peek_stream(transfer, &state, &empty);
+        lock_release(self, &buf->lock);
+        return empty ? receive_nothing(self, transfer, state.flags, set, last, stream_receive_try)
+                     : result;
+    }
+    if (empty || EMU_UNLIKELY(transfer->size == 0)) {
+        lock_release(self, &buf->lock);
+        return empty ? receive_more(self, transfer, state.flags, set, last) : 0;
+    }
+    charged = state.charged;
+    result = take_segments(transfer, &state);
+    if (result < 0 && transfer->done == before) {
+        lock_release(self, &buf->lock);
+        return result;
+    }
+    receive_commit(self, buf, &state, charged);
+    peek_offset_back(transfer->description, transfer->done - before);
+    if (result == 0 && state.seg_count > 0) {
+        return (int64_t)transfer->done; /* full, or a fault behind the first bytes */
+    }
+    return receive_more(self, transfer, state.flags, set, last);
+}
+
+/* What one record gives: copies, cuts, says MSG_TRUNC. Returns the call's result. */
+static int64_t give_record(struct transfer *transfer, const struct buf_state *state,
+                           uint32_t position, uint32_t len)
+{
+    uint64_t take = base_min_u64(transfer->size, len);
+
+    if (ring_get(buf_ring(state), buf_ring_mask(state), position, &transfer->cursor, take) < 0) {
+        return -EFAULT;
+    }
+    if (len > take) {
+        transfer->ret_flags |= MSG_TRUNC;
+    }
+    return transfer->flags & MSG_TRUNC ? (int64_t)len : (int64_t)take;
+}
+
+/* MSG_PEEK on records: SO_PEEK_OFF skips whole records and the front of one. */
+static int64_t peek_record(struct transfer *transfer, const struct buf_state *state,
+                           bool *ret_empty)
+{
+    struct description *description = transfer->description;
+    int32_t offset = atomic_load_explicit(&description->peek_offset, memory_order_relaxed);
+    uint32_t skip = offset > 0 ? (uint32_t)offset : 0;
+    uint32_t position = state->head;
+    int64_t result;
+
+    for (uint32_t i = 0; i < state->seg_count; i++) {
+        uint32_t at = (state->seg_head + i) & buf_seg_mask(state);
+        uint32_t len = i + 1 == state->seg_count ? state->last_len : buf_segs(state)[at].len;
+
+        if (skip < len || len == 0) {
+            *ret_empty = false;
+            result = give_record(transfer, state, position + skip, len - skip);
+            if (result >= 0) {
+                peek_offset_forward(description, base_min_u64(transfer->size, len - skip));
+            }
+            return result;
+        }
+        skip -= len;
+        position += len;
+    }
+    *ret_empty = true;
+    return 0;
+}
+
+int64_t seqpacket_receive_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
+{
+    struct transfer *transfer = op;
+    struct description *description = transfer->description;
+    int error = description_take_error(description); /* __skb_try_recv_datagram: before data */
+    struct buf_state state;
+    struct socket_buf *buf;
+    uint32_t charged;
+    uint32_t len;
+    bool empty;
+    int64_t result;
+
+    if (EMU_UNLIKELY(error != 0)) {
+        return -error;
+    }
+    buf = channel_lock(self, transfer, description->rx, &state);
+    if (EMU_UNLIKELY(!buf)) {
+        return EMU_NATIVE;
+    }
+    buf_note_cpu(&buf->reader_cpu, host_cpu());
+    empty = state.seg_count == 0;
+    if (!empty && EMU_UNLIKELY(transfer->flags & MSG_PEEK)) {
+        result = peek_record(transfer, &state, &empty);
+        lock_release(self, &buf->lock);
+        return empty ? receive_nothing(self, transfer, state.flags, set, last,
+                                       seqpacket_receive_try)
+                     : result;
+    }
+    if (empty) {
+        lock_release(self, &buf->lock);
+        return receive_nothing(self, transfer, state.flags, set, last, seqpacket_receive_try);
+    }
+    charged = state.charged;
+    len = buf_first_seg(&state).len;
+    result = give_record(transfer, &state, state.head, len);
+    buf_drop_first(&state); /* also after a fault: the record is gone, as in Linux */
+    receive_commit(self, buf, &state, charged);
+    peek_offset_back(description, len);
+    return result;
+}

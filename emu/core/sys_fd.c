@@ -1,0 +1,250 @@
+/*
+ * sys_fd.c - closing, copying and asking about descriptors
+ *
+ * Numbers, limits and close-on-exec are the kernel's: each call is made on the placeholder, and the
+ * table follows (fdtab.h). Linux: fs/file.c, fs/fcntl.c:do_fcntl, fs/ioctl.c:do_vfs_ioctl.
+ */
+#include "fdtab.h"
+#include "pipe.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+
+int64_t emu_close(struct emu_task *self, int fd)
+{
+    uint32_t index;
+    int rc;
+
+    if (EMU_LIKELY(!fdtab_present(fd))) {
+        return EMU_NATIVE;
+    }
+    index = fdtab_take(fd);
+    if (index == ARENA_NONE) {
+        return EMU_NATIVE;
+    }
+    fdtab_keep_for_pins(fd, index);
+    rc = host_close(fd);
+    fdtab_unref(self, index);
+    return rc;
+}
+
+int64_t emu_dup(struct emu_task *self, int fd)
+{
+    struct description *description = fdtab_get(fd);
+    int copy;
+
+    if (!description) {
+        return EMU_NATIVE;
+    }
+    copy = host_dup(fd);
+    if (copy >= 0) {
+        fdtab_set(self, copy, description_index(description));
+    }
+    return copy;
+}
+
+/* dup2 and dup3 on valid, different numbers of which at least one is emulated. */
+static int64_t copy_onto(struct emu_task *self, int fd, int target, int flags, bool dup3)
+{
+    struct description *description = fdtab_get(fd);
+    uint32_t old = fdtab_take(target);
+    int rc;
+
+    if (old != ARENA_NONE) {
+        fdtab_keep_for_pins(target, old);
+    }
+    rc = dup3 ? host_dup3(fd, target, flags) : host_dup2(fd, target);
+    if (rc < 0) {
+        if (old != ARENA_NONE) {
+            fdtab_set(self, target, old);
+            fdtab_unref(self, old);
+        }
+        return rc;
+    }
+    if (description && (unsigned)target < EMU_MAX_FDS) {
+        fdtab_set(self, target, description_index(description));
+    }
+    if (old != ARENA_NONE) {
+        fdtab_unref(self, old);
+    }
+    return rc;
+}
+
+int64_t emu_dup2(struct emu_task *self, int fd, int target)
+{
+    if (fd == target || (!fdtab_present(fd) && !fdtab_present(target))) {
+        return EMU_NATIVE;
+    }
+    return copy_onto(self, fd, target, 0, false);
+}
+
+int64_t emu_dup3(struct emu_task *self, int fd, int target, int flags)
+{
+    if (fd == target || (!fdtab_present(fd) && !fdtab_present(target))) {
+        return EMU_NATIVE;
+    }
+    return copy_onto(self, fd, target, flags, true);
+}
+
+static int64_t close_each(struct emu_task *self, unsigned first, unsigned last)
+{
+    int top = fdtab_top();
+
+    for (int fd = (int)base_min_u32(first, (uint32_t)top); fd < top && (unsigned)fd <= last; fd++) {
+        if (fdtab_present(fd)) {
+            emu_close(self, fd);
+        }
+    }
+    return 0;
+}
+
+int64_t emu_close_range(struct emu_task *self, unsigned int first, unsigned int last, int flags)
+{
+    if (first > last || (flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) ||
+        (flags & CLOSE_RANGE_CLOEXEC)) {
+        return EMU_NATIVE;
+    }
+    close_each(self, first, last);
+    return host_close_range(first, last, flags);
+}
+
+int64_t emu_closefrom(struct emu_task *self, int first)
+{
+    unsigned from = first < 0 ? 0 : (unsigned)first;
+
+    close_each(self, from, UINT32_MAX);
+    return host_close_range(from, UINT32_MAX, 0);
+}
+
+/* Follows the placeholder's status flags. */
+static void refresh_status(int fd, struct description *description)
+{
+    int64_t flags = host_fcntl(fd, F_GETFL, 0);
+
+    if (flags >= 0) {
+        atomic_store(&description->status, (uint32_t)flags & (O_NONBLOCK | O_DIRECT));
+    }
+}
+
+/* The placeholder takes the size first: EPERM and rounding are its word; EBUSY is ours. */
+static int64_t set_pipe_size(struct emu_task *self, int fd, struct description *description,
+                             unsigned long size)
+{
+    int64_t before = host_fcntl(fd, F_GETPIPE_SZ, 0);
+    int64_t given = host_fcntl(fd, F_SETPIPE_SZ, size);
+    int rc;
+
+    if (given < 0) {
+        return given;
+    }
+    rc = pipe_resize(self, description, (uint32_t)(given / EMU_PAGE));
+    if (rc < 0) {
+        host_fcntl(fd, F_SETPIPE_SZ, (unsigned long)before);
+        return rc;
+    }
+    return given;
+}
+
+int64_t emu_fcntl(struct emu_task *self, int fd, int command, unsigned long argument)
+{
+    struct description *description = fdtab_get(fd);
+    int64_t rc;
+
+    if (!description) {
+        return EMU_NATIVE;
+    }
+    switch (command) {
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+        rc = host_fcntl(fd, command, argument);
+        if (rc >= 0 && rc < EMU_MAX_FDS) {
+            fdtab_set(self, (int)rc, description_index(description));
+        }
+        return rc;
+    case F_SETFL:
+        rc = host_fcntl(fd, command, argument);
+        if (rc == 0) {
+            refresh_status(fd, description);
+            rc = argument & O_ASYNC ? emu_native_one(self, fd) : 0;
+        }
+        return rc;
+    case F_SETPIPE_SZ:
+        if (description_is_socket(description)) {
+            return EMU_NATIVE;
+        }
+        return set_pipe_size(self, fd, description, argument);
+    default:
+        return EMU_NATIVE;
+    }
+}
+
+static int64_t store_int(void *to, int value)
+{
+    return host_copy(to, &value, sizeof value);
+}
+
+int64_t emu_ioctl(struct emu_task *self, int fd, unsigned long request, void *argument)
+{
+    struct description *description = fdtab_get(fd);
+    int on = 0;
+    int64_t rc;
+
+    if (!description) {
+        return EMU_NATIVE;
+    }
+    switch ((uint32_t)request) {
+    case FIONBIO:
+        rc = host_ioctl(fd, request, argument);
+        refresh_status(fd, description);
+        return rc;
+    case FIOASYNC:
+        rc = host_ioctl(fd, request, argument);
+        if (rc == 0 && host_copy(&on, argument, sizeof on) == 0 && on) {
+            rc = emu_native_one(self, fd);
+        }
+        return rc;
+    case FIONREAD:
+        return store_int(argument, (int)(description_is_socket(description)
+                                             ? stream_unread(description)
+                                             : pipe_unread(description)));
+    case TIOCOUTQ:
+        if (!description_is_socket(description)) {
+            return EMU_NATIVE;
+        }
+        return store_int(argument, (int)stream_charged(description));
+    default:
+        return EMU_NATIVE;
+    }
+}
+
+/* splice and its kin end in the kernel's own pipe buffers: both ends go there for good. */
+static int64_t both_native(struct emu_task *self, int one, int two)
+{
+    int rc = emu_native_one(self, one);
+
+    if (rc == 0 && two >= 0) {
+        rc = emu_native_one(self, two);
+    }
+    return rc < 0 ? rc : EMU_NATIVE;
+}
+
+int64_t emu_splice(struct emu_task *self, int in, int out)
+{
+    return both_native(self, in, out);
+}
+
+int64_t emu_tee(struct emu_task *self, int in, int out)
+{
+    return both_native(self, in, out);
+}
+
+int64_t emu_vmsplice(struct emu_task *self, int fd)
+{
+    return both_native(self, fd, -1);
+}
+
+int64_t emu_sendfile(struct emu_task *self, int out, int in)
+{
+    return both_native(self, out, in);
+}
