@@ -1,0 +1,224 @@
+/*
+ * man2_fd.c - close(2), dup(2), fcntl(2), ioctl(2): what is done to numbers
+ *
+ * The session's own descriptors (the arena, the bell) don't exist for the guest: its calls on their
+ * numbers answer EBADF, and ranges leave them out.
+ */
+#include "wrap.h"
+
+#include <limits.h>
+
+int wrap_close(int fd)
+{
+    if (emu_fd_is_emulated(fd)) {
+        struct emu_task *self;
+
+        route_cancel_point();
+        self = route_enter();
+        if (EMU_LIKELY(self != NULL)) {
+            int64_t result = emu_close(self, fd);
+
+            if (EMU_LIKELY(result != EMU_NATIVE)) {
+                return route_leave(self, result);
+            }
+            route_exit(self);
+        }
+    } else if (EMU_UNLIKELY(session_hides(fd)) && !route_in_spawned_child()) {
+        return route_error(-EBADF);
+    }
+    session_new_fd(fd); /* a native entry of this number ends too */
+    return NATIVE1(SYS_close, fd);
+}
+
+int wrap_close_nocancel(int fd)
+{
+    bool before = shim_thread.no_cancel;
+    int result;
+
+    shim_thread.no_cancel = true;
+    result = wrap_close(fd);
+    shim_thread.no_cancel = before;
+    return result;
+}
+
+/* One part of a range, which holds no hidden descriptor. */
+static long close_part(unsigned int first, unsigned int last, int flags)
+{
+    if (shim.emulates) {
+        struct emu_task *self = route_enter();
+
+        if (self) {
+            int64_t result = emu_close_range(self, first, last, flags);
+
+            route_exit(self);
+            if (result != EMU_NATIVE) {
+                return result;
+            }
+        }
+    }
+    return RAW3(SYS_close_range, first, last, flags);
+}
+
+static long close_around_hidden(unsigned int first, unsigned int last, int flags)
+{
+    unsigned int hidden[2] = {(unsigned int)shim.hidden.arena, (unsigned int)shim.hidden.bell};
+    long result;
+
+    if (first > last) {
+        return -EINVAL;
+    }
+    if (hidden[0] > hidden[1]) {
+        unsigned int swap = hidden[0];
+
+        hidden[0] = hidden[1];
+        hidden[1] = swap;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (hidden[i] < first || hidden[i] > last) {
+            continue;
+        }
+        if (hidden[i] > first) {
+            result = close_part(first, hidden[i] - 1, flags);
+            if (result < 0) {
+                return result;
+            }
+        }
+        if (hidden[i] == last) {
+            return 0;
+        }
+        first = hidden[i] + 1;
+    }
+    return close_part(first, last, flags);
+}
+
+int wrap_close_range(unsigned int first, unsigned int last, int flags)
+{
+    if (!session_attached() || route_in_spawned_child()) {
+        return PLAIN(RAW3(SYS_close_range, first, last, flags));
+    }
+    return PLAIN(close_around_hidden(first, last, flags));
+}
+
+void wrap_closefrom(int first)
+{
+    wrap_close_range(first < 0 ? 0 : (unsigned int)first, UINT_MAX, 0);
+}
+
+int wrap_dup(int fd)
+{
+    if (emu_fd_is_emulated(fd)) {
+        struct emu_task *self = route_enter();
+
+        if (self) {
+            int64_t result = emu_dup(self, fd);
+
+            if (result != EMU_NATIVE) {
+                return route_leave(self, result);
+            }
+            route_exit(self);
+        }
+    } else if (session_hides(fd) && !route_in_spawned_child()) {
+        return route_error(-EBADF);
+    }
+    return session_new_fd(PLAIN(RAW1(SYS_dup, fd)));
+}
+
+/*
+ * What dup2 and dup3 share: 0, or -errno. A hidden number as the target is EBADF like one beyond
+ * RLIMIT_NOFILE: all members of a session know these descriptors by the same numbers.
+ */
+static int check_copy(int fd, int target)
+{
+    bool hidden = session_hides(fd) || session_hides(target);
+
+    return hidden && !route_in_spawned_child() ? -EBADF : 0;
+}
+
+int wrap_dup2(int fd, int target)
+{
+    int rc = check_copy(fd, target);
+
+    if (rc < 0) {
+        return route_error(rc);
+    }
+    ROUTE(emu_fd_is_emulated(fd) || emu_fd_is_emulated(target), emu_dup2(self, fd, target),
+          fd == target ? PLAIN(RAW2(SYS_dup2, fd, target))
+                       : session_new_fd(PLAIN(RAW2(SYS_dup2, fd, target))));
+}
+
+int wrap_dup3(int fd, int target, int flags)
+{
+    int rc = check_copy(fd, target);
+
+    if (rc < 0) {
+        return route_error(rc);
+    }
+    ROUTE(emu_fd_is_emulated(fd) || emu_fd_is_emulated(target), emu_dup3(self, fd, target, flags),
+          session_new_fd(PLAIN(RAW3(SYS_dup3, fd, target, flags))));
+}
+
+static int native_fcntl(int fd, int command, unsigned long argument)
+{
+    if (session_hides(fd) && !route_in_spawned_child()) {
+        return route_error(-EBADF);
+    }
+    switch (command) {
+    case F_SETLKW:
+    case F_OFD_SETLKW: return NATIVE3(SYS_fcntl, fd, command, argument);
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC: return session_new_fd(PLAIN(RAW3(SYS_fcntl, fd, command, argument)));
+    default: return PLAIN(RAW3(SYS_fcntl, fd, command, argument));
+    }
+}
+
+/* fcntl(F_GETOWN) as libc does it: a process group's negative number isn't an error. */
+static int get_owner(int fd)
+{
+    struct f_owner_ex owner;
+    int result = PLAIN(RAW3(SYS_fcntl, fd, F_GETOWN_EX, &owner));
+
+    if (result < 0) {
+        return result;
+    }
+    return owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid;
+}
+
+int wrap_fcntl_word(int fd, int command, unsigned long argument)
+{
+    if (command == F_GETOWN) {
+        return get_owner(fd);
+    }
+    ROUTE(emu_fd_is_emulated(fd), emu_fcntl(self, fd, command, argument),
+          native_fcntl(fd, command, argument));
+}
+
+int wrap_fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+    unsigned long argument;
+
+    va_start(arguments, command);
+    argument = va_arg(arguments, unsigned long);
+    va_end(arguments);
+    return wrap_fcntl_word(fd, command, argument);
+}
+
+int wrap_ioctl_word(int fd, unsigned long request, unsigned long argument)
+{
+    ROUTE(emu_fd_is_emulated(fd), emu_ioctl(self, fd, request, (void *)argument),
+          PLAIN(RAW3(SYS_ioctl, fd, request, argument)));
+}
+
+int wrap_ioctl(int fd, unsigned long request, ...)
+{
+    va_list arguments;
+    unsigned long argument;
+
+    va_start(arguments, request);
+    argument = va_arg(arguments, unsigned long);
+    va_end(arguments);
+    return wrap_ioctl_word(fd, request, argument);
+}
+
+#define SYMBOLS_FD
+#include "export.h"

@@ -1,0 +1,172 @@
+/*
+ * man2_syscall.c - syscall(2) for the numbers that matter (syscalls.def)
+ *
+ * The entry is syscall_entry.S. A raw call differs from libc's function of that name in places:
+ * ppoll and pselect6 write back the time that is left, fcntl knows F_GETOWN, sigaction has the
+ * kernel's layout. Those calls are adapted here. Leaves out: clone and clone3, which go to the
+ * kernel; a child forked by them isn't adopted.
+ */
+#include "wrap.h"
+
+#include "signal.h"
+
+#include <string.h>
+#include <sys/select.h>
+
+/* From syscall_entry.S: syscall(2)'s own arguments, and a result to be turned into errno. */
+long syscall_by_number(long number, long a, long b, long c, long d, long e, long f);
+long syscall_failed(long negative_errno);
+
+/* For syscall_entry.S: 1 for each number that syscall_by_number() serves. */
+extern const unsigned char syscall_wanted[512];
+
+#define CALL_BY_NUMBER(number, expression) [number] = 1,
+const unsigned char syscall_wanted[512] = {
+#define SECTION_RW
+#define SECTION_FD
+#define SECTION_SOCKET
+#define SECTION_PROC
+#include "syscalls.def"
+#undef SECTION_RW
+#undef SECTION_FD
+#undef SECTION_SOCKET
+#undef SECTION_PROC
+};
+#undef CALL_BY_NUMBER
+
+long syscall_failed(long negative_errno)
+{
+    return route_error(negative_errno);
+}
+
+/*
+ * The kernel's timeout becomes what was left of it; wrap_ppoll() leaves it alone, which no caller
+ * can tell from a call that ended at once, except by measuring.
+ */
+static long by_number_ppoll(struct pollfd *fds, nfds_t count, struct timespec *timeout,
+                            const sigset_t *mask, size_t size)
+{
+    if (!shim.emulates || (mask && size != _NSIG / 8)) {
+        return NATIVE5(SYS_ppoll, fds, count, timeout, mask, size);
+    }
+    return wrap_ppoll(fds, count, timeout, mask);
+}
+
+static long by_number_pselect(int count, fd_set *readable, fd_set *writable, fd_set *except,
+                              struct timespec *timeout, const void *packed)
+{
+    struct {
+        const sigset_t *mask;
+        size_t size;
+    } mask = {NULL, 0};
+
+    if (packed) {
+        memcpy(&mask, packed, sizeof mask);
+    }
+    if (!shim.emulates || (mask.mask && mask.size != _NSIG / 8)) {
+        return NATIVE6(SYS_pselect6, count, readable, writable, except, timeout, packed);
+    }
+    return wrap_pselect(count, readable, writable, except, timeout, mask.mask);
+}
+
+static long by_number_fcntl(int fd, int command, unsigned long argument)
+{
+    if (command == F_GETOWN) {
+        return PLAIN(RAW3(SYS_fcntl, fd, command, argument));
+    }
+    return wrap_fcntl_word(fd, command, argument);
+}
+
+static long by_number_exit(int status)
+{
+    wrap_exit_now(status);
+    return 0;
+}
+
+static long by_number_waitid(int type, id_t id, siginfo_t *info, int options, void *usage)
+{
+    if (usage) {
+        return NATIVE5(SYS_waitid, type, id, info, options, usage);
+    }
+    return wrap_waitid((idtype_t)type, id, info, options);
+}
+
+/* The kernel's layout in both directions; the caller's restorer isn't kept, ours does the same. */
+static long by_number_sigaction(int number, const struct kernel_action *action,
+                                struct kernel_action *ret_old, size_t size)
+{
+    struct sigaction set;
+    struct sigaction old;
+    long result;
+
+    if (size != sizeof action->mask) {
+        return route_error(-EINVAL);
+    }
+    if (action) {
+        memset(&set, 0, sizeof set);
+        set.sa_sigaction = action->handler;
+        set.sa_flags = (int)(action->flags & ~KERNEL_SA_RESTORER);
+        memcpy(&set.sa_mask, &action->mask, sizeof action->mask);
+    }
+    result = number > 0 && number < SIGNAL_COUNT
+                 ? signal_set(number, action ? &set : NULL, &old)
+                 : -EINVAL;
+    if (result == 0 && ret_old) {
+        ret_old->handler = old.sa_sigaction;
+        ret_old->flags = (unsigned long)old.sa_flags;
+        ret_old->restorer = old.sa_restorer;
+        memcpy(&ret_old->mask, &old.sa_mask, sizeof ret_old->mask);
+    }
+    return route_result(result);
+}
+
+#define CALL_BY_NUMBER(number, expression) \
+    case number: *ret_result = (expression); return true;
+
+/* Each section is one switch; `v` are the call's arguments. */
+#define SECTION(name)                                                                \
+    static bool name(long number, const long *v, long *ret_result)                   \
+    {                                                                                \
+        const long a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5];       \
+        (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;                        \
+        switch (number) {
+#define SECTION_END             \
+    default: return false;      \
+        }                       \
+    }
+
+SECTION(call_rw)
+#define SECTION_RW
+#include "syscalls.def"
+#undef SECTION_RW
+SECTION_END
+
+SECTION(call_fd)
+#define SECTION_FD
+#include "syscalls.def"
+#undef SECTION_FD
+SECTION_END
+
+SECTION(call_socket)
+#define SECTION_SOCKET
+#include "syscalls.def"
+#undef SECTION_SOCKET
+SECTION_END
+
+SECTION(call_proc)
+#define SECTION_PROC
+#include "syscalls.def"
+#undef SECTION_PROC
+SECTION_END
+
+long syscall_by_number(long number, long a, long b, long c, long d, long e, long f)
+{
+    const long v[6] = {a, b, c, d, e, f};
+    long result = 0;
+
+    if (!call_rw(number, v, &result) && !call_fd(number, v, &result) &&
+        !call_socket(number, v, &result) && !call_proc(number, v, &result)) {
+        result = PLAIN(raw_call6(number, a, b, c, d, e, f));
+    }
+    return result;
+}

@@ -1,0 +1,170 @@
+/*
+ * man3_stdio.c - functions of libc that open descriptors inside libc
+ *
+ * libc itself does the work; its inner calls meet the redirected entries. Here the new number is
+ * reported to the table, names that lead to an emulated descriptor make it native, and popen's
+ * child is bracketed like any spawn.
+ */
+#include "real.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static FILE *new_stream(FILE *stream)
+{
+    if (stream && shim.emulates) {
+        session_new_fd(fileno(stream));
+    }
+    return stream;
+}
+
+FILE *wrap_fopen(const char *path, const char *mode)
+{
+    open_prepare(path);
+    return new_stream(real_fopen()(path, mode));
+}
+
+FILE *wrap_freopen(const char *path, const char *mode, FILE *stream)
+{
+    int before = shim.emulates ? fileno(stream) : -1;
+    FILE *result;
+
+    if (path) {
+        open_prepare(path);
+    } else if (before >= 0 && emu_fd_is_emulated(before)) {
+        char own[32];
+
+        put_decimal(stpcpy(own, "/proc/self/fd/"), before); /* what libc opens then */
+        open_prepare(own);
+    }
+    result = real_freopen()(path, mode, stream);
+    return new_stream(result);
+}
+
+FILE *wrap_tmpfile(void)
+{
+    return new_stream(real_tmpfile()());
+}
+
+DIR *wrap_opendir(const char *path)
+{
+    DIR *directory = real_opendir()(path);
+
+    if (directory && shim.emulates) {
+        session_new_fd(dirfd(directory));
+    }
+    return directory;
+}
+
+int wrap_mkostemps(char *path, int suffix, int flags)
+{
+    return session_new_fd(real_mkostemps()(path, suffix, flags));
+}
+
+int wrap_mkstemp(char *path)
+{
+    return wrap_mkostemps(path, 0, 0);
+}
+
+int wrap_mkostemp(char *path, int flags)
+{
+    return wrap_mkostemps(path, 0, flags);
+}
+
+int wrap_mkstemps(char *path, int suffix)
+{
+    return wrap_mkostemps(path, suffix, 0);
+}
+
+int wrap_shm_open(const char *name, int flags, mode_t mode)
+{
+    return session_new_fd(real_shm_open()(name, flags, mode));
+}
+
+mqd_t wrap_mq_open(const char *name, int flags, ...)
+{
+    mode_t mode = 0;
+    struct mq_attr *attributes = NULL;
+
+    if (flags & O_CREAT) {
+        va_list arguments;
+
+        va_start(arguments, flags);
+        mode = va_arg(arguments, mode_t);
+        attributes = va_arg(arguments, struct mq_attr *);
+        va_end(arguments);
+    }
+    return session_new_fd(real_mq_open()(name, flags, mode, attributes));
+}
+
+mqd_t wrap_mq_open_2(const char *name, int flags)
+{
+    if (flags & O_CREAT) {
+        __chk_fail();
+    }
+    return session_new_fd(real_mq_open()(name, flags));
+}
+
+int wrap_posix_openpt(int flags)
+{
+    return session_new_fd(NATIVE4(SYS_openat, AT_FDCWD, "/dev/ptmx", flags, 0));
+}
+
+int wrap_getpt(void)
+{
+    return wrap_posix_openpt(O_RDWR);
+}
+
+int wrap_openpty(int *ret_master, int *ret_slave, char *ret_name, const struct termios *settings,
+                 const struct winsize *size)
+{
+    int result = real_openpty()(ret_master, ret_slave, ret_name, settings, size);
+
+    if (result == 0) {
+        session_new_fd(*ret_master);
+        session_new_fd(*ret_slave);
+    }
+    return result;
+}
+
+/*
+ * libc's popen takes the program's environment, and its child closes and copies descriptors while
+ * it shares our memory: the environment is replaced and the thread marked meanwhile.
+ */
+FILE *wrap_popen(const char *command, const char *mode)
+{
+    real_popen_t popen_of_libc = real_popen();
+    struct environment environment;
+    char **before = environ;
+    FILE *stream;
+
+    if (session_ensure()) {
+        session_first_descriptor(); /* the net brings the pipe that popen makes to us */
+    }
+    if (!spawn_begin("/bin/sh", environ, &environment)) {
+        return NULL;
+    }
+    environ = environment.vector;
+    stream = popen_of_libc(command, mode);
+    environ = before;
+    spawn_end(&environment, -1);
+    return stream;
+}
+
+int wrap_pclose(FILE *stream)
+{
+    int status = real_pclose()(stream);
+
+    if (session_attached()) {
+        struct emu_task *self = route_enter();
+
+        if (self) {
+            emu_process_sweep_dead(self);
+            route_exit(self);
+        }
+    }
+    return status;
+}
+
+#define SYMBOLS_STDIO
+#include "export.h"

@@ -1,0 +1,115 @@
+/*
+ * report.c - the report of a bare preload: SOCKRIG_OPTIONS="report=FILE"
+ *
+ * Under `sockrig run` the command writes the report. A bare preload has nobody to do it: the
+ * process that made the session appends its lines to FILE when it ends, one event a line:
+ *
+ *     refused socket family 40 type 1 errno 95 x2  server[517] server+0x1234
+ *
+ * Numbers stay numbers: names belong to the command.
+ */
+#include "shim.h"
+
+#include "raw.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define LINE_SIZE 512
+
+static const char *const kinds[] = {
+    [EMU_REPORT_REFUSED] = "refused ", [EMU_REPORT_NATIVE] = "native ",
+    [EMU_REPORT_SWITCH] = "switched ", [EMU_REPORT_RESCUED] = "rescued ",
+    [EMU_REPORT_BLOCKED] = "blocked ",
+};
+
+/* At most `size` bytes of text that may have no end of its own. */
+static char *put(char *at, const char *text, size_t size)
+{
+    size_t length = strnlen(text, size);
+
+    memcpy(at, text, length);
+    return at + length;
+}
+
+static char *put_number(char *at, const char *name, long value)
+{
+    return put_decimal(put(at, name, LINE_SIZE), value);
+}
+
+static char *put_hex(char *at, uint64_t value)
+{
+    int shift = 60;
+
+    at = put(at, "+0x", 3);
+    while (shift > 0 && (value >> shift) == 0) {
+        shift -= 4;
+    }
+    for (; shift >= 0; shift -= 4) {
+        *at++ = "0123456789abcdef"[(value >> shift) & 15];
+    }
+    return at;
+}
+
+static size_t format(const struct emu_report *entry, char *ret_line)
+{
+    char *at = put(ret_line, entry->kind <= EMU_REPORT_BLOCKED ? kinds[entry->kind] : "", 16);
+
+    at = put(at, entry->call, sizeof entry->call);
+    if (entry->family >= 0) {
+        at = put_number(at, " family ", entry->family);
+    }
+    if (entry->type >= 0) {
+        at = put_number(at, " type ", entry->type);
+    }
+    if (entry->error != 0) {
+        at = put_number(at, " errno ", entry->error);
+    }
+    at = put_number(at, " x", entry->count);
+    at = put(at, "  ", 2);
+    at = put(at, entry->program, sizeof entry->program);
+    at = put_number(at, "[", entry->pid);
+    at = put(at, "] ", 2);
+    at = put(at, entry->module, sizeof entry->module);
+    at = put_hex(at, entry->offset);
+    *at++ = '\n';
+    return (size_t)(at - ret_line);
+}
+
+/* The file's name from the options, NUL-terminated. False: none. */
+static bool file_name(char ret_name[PATH_MAX])
+{
+    for (const char *at = shim.options; at && *at;) {
+        size_t size = strcspn(at, " \t\r\n");
+
+        if (size > 7 && size < PATH_MAX && memcmp(at, "report=", 7) == 0) {
+            memcpy(ret_name, at + 7, size - 7);
+            ret_name[size - 7] = 0;
+            return true;
+        }
+        at += size;
+        at += strspn(at, " \t\r\n");
+    }
+    return false;
+}
+
+void report_write(void)
+{
+    char name[PATH_MAX];
+    char line[LINE_SIZE];
+    const struct emu_report *entry;
+    long fd;
+
+    if (!file_name(name)) {
+        return;
+    }
+    fd = RAW3(SYS_open, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return;
+    }
+    for (uint32_t i = 0; (entry = emu_report_get(i)) != NULL; i++) {
+        RAW3(SYS_write, fd, line, format(entry, line));
+    }
+    RAW1(SYS_close, fd);
+}

@@ -1,0 +1,178 @@
+/*
+ * route.h - the one way from a wrapper into the emulator and out again
+ *
+ * A wrapper asks emu_fd_is_emulated(); when the answer is no it makes the raw system call with
+ * libc's conventions (errno, cancellation). When it is yes:
+ *
+ *     route_enter()   this thread's task, with handlers put off; NULL: make the raw call
+ *     emu_call()      the emulator
+ *     route_leave()   handlers that were put off run now, SIGPIPE is raised, errno is written
+ *
+ * ROUTE() is that sequence. errno is written by route_error() alone; success leaves it as it was.
+ *
+ * Invariant: between enter and leave no handler of the guest runs in this thread, except while the
+ * core sleeps, which it does through route_sleep().
+ */
+#ifndef SHIM_ROUTE_H
+#define SHIM_ROUTE_H
+
+#include "base.h"
+#include "emu.h"
+#include "raw.h"
+
+#include <sys/single_threaded.h>
+
+enum thread_state {
+    THREAD_NEW,      /* not known to the emulator yet */
+    THREAD_READY,    /* ... known */
+    THREAD_SPAWNING, /* inside the real posix_spawn: its child runs with our memory */
+};
+
+/* What the shim knows of a thread. */
+struct shim_thread {
+    struct emu_task task;
+    enum thread_state state;
+    bool no_cancel;          /* the call came through one of libc's _nocancel entries */
+    int fork_slot;           /* from emu_fork_before() until fork has returned */
+    uint64_t put_off;        /* signals that were sent again and are blocked meanwhile */
+    const char *other_stack; /* the alternate stack that a handler runs on, while a call waits */
+    size_t other_stack_size;
+};
+
+extern __thread struct shim_thread shim_thread __attribute__((tls_model("initial-exec")));
+
+/* Writes errno. Returns -1. */
+long route_error(long negative_errno);
+
+/* Slow parts of what follows. */
+bool route_prepare(struct shim_thread *thread);
+void route_forget_wait(struct shim_thread *thread, const void *frame);
+void route_leave_slow(struct emu_task *self, bool sigpipe);
+long route_cancellable(long number, long a, long b, long c, long d, long e, long f);
+
+/* The core's hooks (struct emu_process). */
+int64_t route_sleep(struct emu_task *self, const _Atomic uint32_t *word, uint32_t expected,
+                    uint64_t deadline_ns);
+void route_call_site(struct emu_task *self, char *ret_module, size_t module_size,
+                     uint64_t *ret_offset);
+
+/* True in a child of posix_spawn, which shares our memory but not our descriptors. */
+bool route_in_spawned_child(void);
+
+/* From now on no other thread may see what the end of the process does to its calls. */
+void route_set_ending(void);
+
+#define ROUTE_BARRIER() __asm__ volatile("" ::: "memory")
+
+/* Prepares this thread for a call into the emulator. NULL: not possible here, make the raw call. */
+static inline struct emu_task *route_enter(void)
+{
+    struct shim_thread *thread = &shim_thread;
+
+    if (EMU_UNLIKELY(thread->state != THREAD_READY) && !route_prepare(thread)) {
+        return NULL;
+    }
+    if (EMU_UNLIKELY(thread->task.wait_frame != NULL)) {
+        route_forget_wait(thread, __builtin_frame_address(0));
+    }
+    thread->task.critical = 1;
+    ROUTE_BARRIER();
+    return &thread->task;
+}
+
+/* The same for a call that may be reported: notes where the guest called from. */
+static inline struct emu_task *route_enter_from(const void *caller)
+{
+    struct emu_task *self = route_enter();
+
+    if (self) {
+        self->caller = caller;
+    }
+    return self;
+}
+
+/* Lets handlers run again. */
+static inline void route_exit(struct emu_task *self)
+{
+    bool sigpipe = self->sigpipe;
+
+    ROUTE_BARRIER();
+    self->critical = 0;
+    ROUTE_BARRIER();
+    if (EMU_UNLIKELY(sigpipe || self->signals_put_off)) {
+        route_leave_slow(self, sigpipe);
+    }
+}
+
+/* Ends a call: what the guest's function returns. */
+static inline long route_leave(struct emu_task *self, int64_t result)
+{
+    route_exit(self);
+    return EMU_UNLIKELY(result < 0) ? route_error(result) : (long)result;
+}
+
+/* A raw result as libc returns it. */
+static inline long route_result(long result)
+{
+    return EMU_UNLIKELY((unsigned long)result > -4096ul) ? route_error(result) : result;
+}
+
+/* A raw call that is a cancellation point when there are threads. */
+static inline long route_native3(long number, long a, long b, long c)
+{
+    if (EMU_LIKELY(__libc_single_threaded)) {
+        return route_result(raw_call3(number, a, b, c));
+    }
+    return route_cancellable(number, a, b, c, 0, 0, 0);
+}
+
+static inline long route_native6(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (EMU_LIKELY(__libc_single_threaded)) {
+        return route_result(raw_call6(number, a, b, c, d, e, f));
+    }
+    return route_cancellable(number, a, b, c, d, e, f);
+}
+
+#define NATIVE1(nr, a)          route_native3((nr), (long)(a), 0, 0)
+#define NATIVE2(nr, a, b)       route_native3((nr), (long)(a), (long)(b), 0)
+#define NATIVE3(nr, a, b, c)    route_native3((nr), (long)(a), (long)(b), (long)(c))
+#define NATIVE4(nr, a, b, c, d) route_native6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define NATIVE5(nr, a, b, c, d, e) \
+    route_native6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+#define NATIVE6(nr, a, b, c, d, e, f) \
+    route_native6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+/* A raw call that is none. */
+#define PLAIN(raw) route_result(raw)
+
+/* Cancellation that is due happens here. */
+void route_test_cancel(void);
+
+static inline void route_cancel_point(void)
+{
+    if (EMU_UNLIKELY(!__libc_single_threaded)) {
+        route_test_cancel();
+    }
+}
+
+/*
+ * A whole wrapper: `emulated` is an emu_ call on `self` and is made when `condition` holds; when it
+ * doesn't, or the answer is EMU_NATIVE, `native` is what to return.
+ */
+#define ROUTE(condition, emulated, native)                 \
+    do {                                                   \
+        if (condition) {                                   \
+            struct emu_task *self = route_enter();         \
+            if (EMU_LIKELY(self != NULL)) {                \
+                int64_t result_ = (emulated);              \
+                if (EMU_LIKELY(result_ != EMU_NATIVE)) {   \
+                    return route_leave(self, result_);      \
+                }                                          \
+                route_exit(self);                          \
+            }                                              \
+        }                                                  \
+        return (native);                                   \
+    } while (0)
+
+#endif

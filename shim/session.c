@@ -1,0 +1,207 @@
+/*
+ * session.c - the session as this process sees it: attaching, making, hiding its descriptors
+ *
+ * Under `sockrig run` the constructor attaches to run's arena. A bare preload makes a session when
+ * the first pipe or socket is made, so that a program which makes none starts as fast as without.
+ * The session's descriptors stand on high numbers and don't exist for the guest.
+ */
+#include "shim.h"
+
+#include "base.h"
+#include "host.h"
+#include "route.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+
+struct shim shim = {
+    .hidden = {-1, -1},
+};
+
+#define HIDDEN_FIRST  1000 /* where hidden descriptors stand, RLIMIT_NOFILE allowing */
+#define HIDDEN_MARGIN 16
+#define MAKING_YIELDS 10000 /* how long another thread waits for the one that makes the session */
+#define OPTION_SIZE   256
+
+/* Moves a descriptor out of the guest's way. Returns its new number. */
+static int hide(int fd)
+{
+    struct rlimit limit = {0, 0};
+    long first = HIDDEN_FIRST;
+    long moved;
+
+    if (fd < 0) {
+        return fd;
+    }
+    RAW4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+    if (limit.rlim_cur < HIDDEN_FIRST + HIDDEN_MARGIN) {
+        first = (long)limit.rlim_cur - HIDDEN_MARGIN;
+    }
+    if (first <= fd) {
+        return fd;
+    }
+    moved = RAW3(SYS_fcntl, fd, F_DUPFD, first);
+    if (moved < 0) {
+        return fd;
+    }
+    RAW1(SYS_close, fd);
+    return (int)moved;
+}
+
+static void set_hooks(void)
+{
+    shim.process.sleep = route_sleep;
+    shim.process.deliver = signal_deliver;
+    shim.process.call_site = route_call_site;
+}
+
+/* This process becomes a member. */
+static bool join(void)
+{
+    struct shim_thread *thread = &shim_thread;
+    int rc;
+
+    set_hooks();
+    emu_task_enter(&thread->task, &shim.process);
+    thread->task.critical = 1;
+    thread->state = THREAD_NEW; /* the first call prepares it in full */
+    rc = emu_process_join(&shim.process, &thread->task);
+    thread->task.critical = 0;
+    shim.process.pid = (int32_t)RAW0(SYS_getpid);
+    return rc == 0;
+}
+
+/* Gets descriptor `fd` of process `owner` under the same number. */
+static bool fetch(int fd, int owner)
+{
+    char path[64] = "/proc/";
+    long got;
+
+    put_decimal(stpcpy(put_decimal(path + strlen(path), owner), "/fd/"), fd);
+    got = RAW3(SYS_open, path, O_RDWR | O_NONBLOCK, 0);
+    if (got < 0 || got == fd) {
+        return got == fd;
+    }
+    if (RAW3(SYS_fcntl, fd, F_GETFD, 0) != -EBADF) { /* the number is somebody else's */
+        RAW1(SYS_close, got);
+        return false;
+    }
+    RAW3(SYS_dup3, got, fd, 0);
+    RAW1(SYS_close, got);
+    return true;
+}
+
+/*
+ * The session's descriptors have the same numbers in every member. What was closed on the way here
+ * (closefrom in a spawned child) is taken from `owner`.
+ */
+bool session_attach(int fd, int owner)
+{
+    if (emu_session_attach(fd) < 0 &&
+        (owner <= 0 || !fetch(fd, owner) || emu_session_attach(fd) < 0)) {
+        return false;
+    }
+    shim.hidden = emu_session_hidden();
+    if (RAW3(SYS_fcntl, shim.hidden.bell, F_GETFD, 0) == -EBADF && owner > 0) {
+        fetch(shim.hidden.bell, owner);
+    }
+    if (!join()) {
+        return false;
+    }
+    atomic_store_explicit(&shim.state, SHIM_SESSION, memory_order_release);
+    return true;
+}
+
+/* Hands each word of SOCKRIG_OPTIONS to the core; what it doesn't know is run's or the report's. */
+static void read_options(struct emu_options *options)
+{
+    char word[OPTION_SIZE];
+
+    for (const char *at = shim.options; at && *at;) {
+        size_t size = strcspn(at, " \t\r\n");
+
+        if (size > 0 && size < sizeof word) {
+            memcpy(word, at, size);
+            word[size] = 0;
+            emu_options_parse(word, options);
+        }
+        at += size;
+        at += strspn(at, " \t\r\n");
+    }
+}
+
+bool session_net_off(void)
+{
+    struct emu_options options = {0};
+
+    if (session_attached()) {
+        return shim.process.options.net == EMU_NET_OFF;
+    }
+    read_options(&options);
+    return options.net == EMU_NET_OFF;
+}
+
+static bool make(void)
+{
+    struct emu_options options;
+    int fd = emu_session_create();
+
+    if (fd < 0) {
+        return false;
+    }
+    shim.hidden = emu_session_hidden();
+    shim.hidden.arena = hide(fd);
+    shim.hidden.bell = hide(shim.hidden.bell);
+    emu_session_set_hidden(shim.hidden);
+    emu_session_get_options(&options);
+    read_options(&options);
+    emu_session_set_options(&options);
+    return join();
+}
+
+bool session_ensure(void)
+{
+    int state = atomic_load_explicit(&shim.state, memory_order_acquire);
+
+    if (EMU_LIKELY(state == SHIM_SESSION)) {
+        return true;
+    }
+    if (state == SHIM_READY && atomic_compare_exchange_strong(&shim.state, &state, SHIM_MAKING)) {
+        bool made = make();
+
+        atomic_store(&shim.state, made ? SHIM_SESSION : SHIM_OFF);
+        return made;
+    }
+    for (int i = 0; state == SHIM_MAKING && i < MAKING_YIELDS; i++) {
+        host_yield();
+        state = atomic_load(&shim.state);
+    }
+    return state == SHIM_SESSION;
+}
+
+void session_first_descriptor(void)
+{
+    if (EMU_LIKELY(shim.emulates)) {
+        return;
+    }
+    shim.emulates = true;
+    signal_catch_faults();
+    if (__libc_single_threaded) {
+        net_install();
+    }
+}
+
+long session_new_fd(long fd)
+{
+    if (EMU_UNLIKELY(shim.emulates) && fd >= 0) {
+        struct emu_task *self = route_enter();
+
+        if (self) {
+            emu_fd_invalidate(self, (int)fd);
+            route_exit(self);
+        }
+    }
+    return fd;
+}

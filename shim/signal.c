@@ -1,0 +1,228 @@
+/*
+ * signal.c - see signal.h: our handler, putting off, delivering
+ */
+#include "signal.h"
+
+#include "host.h"
+#include "route.h"
+
+#include <string.h>
+
+_Atomic uint64_t signal_actions[SIGNAL_COUNT];
+
+/* libgcc and gdb recognise a signal frame by exactly these bytes (x86_64_fallback_frame_state). */
+__asm__(".text\n"
+        ".p2align 4\n"
+        "    nop\n"
+        ".type signal_return, @function\n"
+        ".globl signal_return\n"
+        ".hidden signal_return\n"
+        "signal_return:\n"
+        "    .byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00\n" /* mov $15, %rax */
+        "    syscall\n"
+        ".size signal_return, . - signal_return\n");
+
+static uint64_t bit_of(int number)
+{
+    return 1ull << (number - 1);
+}
+
+/* Keeps the signal for the call's edge. */
+static void put_off(struct shim_thread *thread, int number, siginfo_t *info, ucontext_t *context)
+{
+    uint64_t bit = bit_of(number);
+
+    /* With SA_NODEFER it isn't blocked here, and would come again before we return. */
+    RAW4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, NULL, sizeof bit);
+    thread->put_off |= bit;
+    thread->task.signals_put_off = true;
+    RAW4(SYS_rt_tgsigqueueinfo, RAW0(SYS_getpid), RAW0(SYS_gettid), number, info);
+    sigaddset(&context->uc_sigmask, number);
+}
+
+void signal_deliver(struct emu_task *self)
+{
+    struct shim_thread *thread = &shim_thread;
+    int critical = self->critical;
+    uint64_t mask;
+
+    self->critical = 0;
+    ROUTE_BARRIER();
+    self->signals_put_off = false;
+    mask = __atomic_exchange_n(&thread->put_off, 0, __ATOMIC_SEQ_CST);
+    if (mask) {
+        RAW4(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, sizeof mask);
+    }
+    ROUTE_BARRIER();
+    self->critical = critical;
+}
+
+/* The default action, as it would have been without our handler. */
+static void act_by_default(int number, siginfo_t *info)
+{
+    struct kernel_action action = {0};
+
+    RAW4(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask);
+    if (info->si_code <= 0) {
+        /* Sent by somebody: again, to the default action, once our handler has returned. */
+        RAW4(SYS_rt_tgsigqueueinfo, RAW0(SYS_getpid), RAW0(SYS_gettid), number, info);
+    }
+}
+
+/* Calls the guest's handler as it was installed. */
+static void call_guest(uint64_t action, int number, siginfo_t *info, void *context)
+{
+    uintptr_t address = action & ACTION_ADDRESS;
+
+    if (action & ACTION_SIGINFO) {
+        ((void (*)(int, siginfo_t *, void *))address)(number, info, context);
+    } else {
+        ((void (*)(int))address)(number);
+    }
+}
+
+/* While the guest's handler runs, calls it makes tell a wait below them from one left behind. */
+static void run_guest(struct shim_thread *thread, uint64_t action, int number, siginfo_t *info,
+                      ucontext_t *context)
+{
+    bool slow = host_copy_slow;
+    const char *stack = thread->other_stack;
+    size_t stack_size = thread->other_stack_size;
+
+    if (thread->state == THREAD_READY) {
+        emu_task_interrupt(&thread->task, (action & ACTION_RESTART) != 0);
+    }
+    if (thread->task.wait_frame && !(context->uc_stack.ss_flags & SS_DISABLE)) {
+        thread->other_stack = context->uc_stack.ss_sp;
+        thread->other_stack_size = context->uc_stack.ss_size;
+    }
+    if (action & ACTION_SLOW_COPY) {
+        host_copy_slow = true;
+    }
+    call_guest(action, number, info, context);
+    host_copy_slow = slow;
+    thread->other_stack = stack;
+    thread->other_stack_size = stack_size;
+}
+
+void signal_handler(int number, siginfo_t *info, void *context)
+{
+    struct shim_thread *thread = &shim_thread;
+    bool from_fault = signal_is_fault(number) && info->si_code > 0;
+    uint64_t action;
+    uintptr_t address;
+
+    if (from_fault && host_copy_recover(context)) {
+        return;
+    }
+    if (thread->task.critical > 0 && !from_fault) {
+        put_off(thread, number, info, context);
+        return;
+    }
+    action = atomic_load(&signal_actions[number]);
+    if (action & ACTION_RESETHAND) {
+        struct sigaction reset;
+
+        memset(&reset, 0, sizeof reset);
+        signal_set(number, &reset, NULL);
+    }
+    address = action & ACTION_ADDRESS;
+    if (address == (uintptr_t)SIG_IGN && !from_fault) {
+        return;
+    }
+    if (address == (uintptr_t)SIG_DFL || address == (uintptr_t)SIG_IGN) {
+        act_by_default(number, info); /* the kernel forces an ignored fault, too */
+        return;
+    }
+    run_guest(thread, action, number, info, context);
+}
+
+/* Does the guest's action need our handler in the kernel? */
+static bool needs_handler(int number, uintptr_t address)
+{
+    return (address != (uintptr_t)SIG_DFL && address != (uintptr_t)SIG_IGN) ||
+           (signal_is_fault(number) && shim.emulates);
+}
+
+static uint64_t word_of(const struct sigaction *action)
+{
+    uint64_t word = ((uintptr_t)action->sa_handler & ACTION_ADDRESS) | ACTION_INSTALLED;
+
+    word |= action->sa_flags & SA_SIGINFO ? ACTION_SIGINFO : 0;
+    word |= action->sa_flags & SA_RESETHAND ? ACTION_RESETHAND : 0;
+    word |= action->sa_flags & SA_RESTART ? ACTION_RESTART : 0;
+    word |= action->sa_flags & SA_NODEFER ? ACTION_NODEFER : 0;
+    if (sigismember(&action->sa_mask, SIGSEGV) || sigismember(&action->sa_mask, SIGBUS)) {
+        word |= ACTION_SLOW_COPY;
+    }
+    return word;
+}
+
+/* What the kernel held, as the guest knows it. `word` is what our table held. */
+static void show_old(const struct kernel_action *old, uint64_t word, struct sigaction *ret_old)
+{
+    unsigned long flags = old->flags & ~KERNEL_SA_RESTORER;
+    uintptr_t address = (uintptr_t)old->handler;
+
+    if (old->handler == signal_handler) {
+        address = word & ACTION_ADDRESS;
+        flags &= ~(unsigned long)(SA_SIGINFO | SA_RESETHAND);
+        flags |= word & ACTION_SIGINFO ? SA_SIGINFO : 0;
+        flags |= word & ACTION_RESETHAND ? (unsigned long)SA_RESETHAND : 0;
+    }
+    memset(ret_old, 0, sizeof *ret_old);
+    ret_old->sa_handler = (sighandler_t)address;
+    ret_old->sa_flags = (int)flags;
+    ret_old->sa_restorer = old->flags & KERNEL_SA_RESTORER ? old->restorer : NULL;
+    memcpy(&ret_old->sa_mask, &old->mask, sizeof old->mask);
+}
+
+long signal_set(int number, const struct sigaction *action, struct sigaction *ret_old)
+{
+    struct kernel_action set = {0};
+    struct kernel_action old = {0};
+    uint64_t word = atomic_load(&signal_actions[number]);
+    long result;
+
+    if (action) {
+        set.flags = (unsigned long)action->sa_flags | KERNEL_SA_RESTORER;
+        set.restorer = signal_return;
+        memcpy(&set.mask, &action->sa_mask, sizeof set.mask);
+        set.handler = (void (*)(int, siginfo_t *, void *))(uintptr_t)action->sa_handler;
+        if (needs_handler(number, (uintptr_t)action->sa_handler)) {
+            set.handler = signal_handler;
+            set.flags = (set.flags | SA_SIGINFO) & ~(unsigned long)SA_RESETHAND;
+            atomic_store(&signal_actions[number], word_of(action));
+        }
+    }
+    result = RAW4(SYS_rt_sigaction, number, action ? &set : NULL, &old, sizeof set.mask);
+    if (result == 0 && ret_old) {
+        show_old(&old, word, ret_old);
+    }
+    return result;
+}
+
+/*
+ * The guest's own action stays what it is; only who is asked first changes. Idempotent: what stands
+ * in the kernel already as ours is left.
+ */
+void signal_catch_faults(void)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct sigaction action;
+
+        if (signal_set(faults[i], NULL, &action) == 0) {
+            signal_set(faults[i], &action, NULL);
+        }
+    }
+}
+
+void signal_learn_mask(void)
+{
+    uint64_t mask = 0;
+
+    RAW4(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+    host_copy_slow = (mask & (bit_of(SIGSEGV) | bit_of(SIGBUS))) != 0;
+}

@@ -1,0 +1,62 @@
+/*
+ * wrap.h - prototypes of all wrappers, made from symbols.def, and what a wrapper's file includes
+ */
+#ifndef SHIM_WRAP_H
+#define SHIM_WRAP_H
+
+#include "route.h"
+#include "shim.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+struct winsize;
+
+#define SYMBOLS_ALL
+#define SYM(name, result, parameters, target) result target parameters;
+#include "symbols.def"
+#undef SYMBOLS_ALL
+
+/* libc's answer to a fortified call whose buffer is too small: ends the program. */
+_Noreturn void __chk_fail(void);
+
+/* The number of the descriptor when `path` names one of ours ("/proc/self/fd/3"), else -1. */
+int open_names_fd(const char *path);
+
+/* Before an open of `path`: when it leads to an emulated descriptor, that one goes native. */
+void open_prepare(const char *path);
+
+/* read(2) and write(2) past cancellation, for libc's _nocancel entries. */
+ssize_t wrap_read_nocancel(int fd, void *data, size_t size);
+ssize_t wrap_write_nocancel(int fd, const void *data, size_t size);
+int wrap_close_nocancel(int fd);
+
+/* fcntl(2) and ioctl(2) with their third argument as one word. */
+int wrap_fcntl_word(int fd, int command, unsigned long argument);
+int wrap_ioctl_word(int fd, unsigned long request, unsigned long argument);
+
+/* Descriptors in ancillary data leave the emulator: they go native. 0, or -errno. */
+int message_give_fds(struct emu_task *self, const struct msghdr *message);
+
+/*
+ * Makes ready for an exec or spawn of `path`. `argv0` is for messages alone. Returns 0, or -errno
+ * when the exec is refused: the program can't be followed and a channel can't go native.
+ */
+int exec_prepare(const char *path, bool inherited_only);
+
+/* Finds `file` by PATH as execvp does. Returns its path: in `ret_path`, or `file`, or NULL. */
+const char *exec_find(const char *file, char *ret_path, size_t size);
+
+#endif
