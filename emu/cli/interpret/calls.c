@@ -1,0 +1,131 @@
+/*
+ * calls.c - the calls that a script may make: calls.def as a table, called through libffi
+ *
+ * One signature serves both: libc's `name(...)` and the emulator's `emu_name(self, ...)`. Where the
+ * emulator has no function (PLACEHOLDER) or answers EMU_NATIVE, libc's is called on the placeholder.
+ */
+#include "interpret/calls.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ffi.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "emu.h"
+#include "interpret/args.h"
+
+#define EMU_FULL(name) (void (*)(void)) emu_##name
+#define EMU_REFUSED(name) (void (*)(void)) emu_##name
+#define EMU_SWITCHES(name) (void (*)(void)) emu_##name
+#define EMU_PLACEHOLDER(name) NULL
+
+static const struct call calls[] = {
+#define CALL(name, group, signature, parameters, level, note)                                      \
+    { #name, signature, KINDS_##name, (void (*)(void))name, EMU_##level(name) },
+#include "calls.def"
+#undef CALL
+#define HELPER(name, signature, kinds) { #name, signature, kinds, (void (*)(void))name, NULL },
+    HELPERS(HELPER)
+#undef HELPER
+};
+
+int call_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        if (strcmp(calls[i].name, name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+const struct call *call_get(int number)
+{
+    return &calls[number];
+}
+
+static ffi_type *type_of(char letter)
+{
+    switch (letter) {
+    case 'i': return &ffi_type_sint32;
+    case 'u': return &ffi_type_uint32;
+    case 'l': return &ffi_type_sint64;
+    case 'z': return &ffi_type_uint64;
+    case 'p': return &ffi_type_pointer;
+    case 'v': return &ffi_type_void;
+    default: break;
+    }
+    assert(!"a letter of calls.def that has no type here");
+    return NULL;
+}
+
+/* Narrows a word to what the signature says, so that libffi reads the right bytes of it. */
+static void narrow(char letter, uint64_t word, uint64_t *ret_storage)
+{
+    uint32_t half = (uint32_t)word;
+
+    *ret_storage = 0;
+    if (letter == 'i' || letter == 'u')
+        memcpy(ret_storage, &half, sizeof(half));
+    else
+        *ret_storage = word;
+}
+
+static int64_t call_through(void (*function)(void), const char *signature, ffi_type *result_type,
+                            struct emu_task *self, const uint64_t *arguments)
+{
+    ffi_type *types[SCRIPT_MAX_ARGUMENTS + 1];
+    void *values[SCRIPT_MAX_ARGUMENTS + 1];
+    uint64_t storage[SCRIPT_MAX_ARGUMENTS];
+    const char *letters = signature + 2;
+    unsigned count = 0;
+    ffi_arg result = 0;
+    ffi_cif cif;
+    ffi_status status;
+
+    if (self) {
+        types[count] = &ffi_type_pointer;
+        values[count++] = &self;
+    }
+    for (size_t i = 0; letters[i]; i++) {
+        narrow(letters[i], arguments[i], &storage[i]);
+        types[count] = type_of(letters[i]);
+        values[count++] = &storage[i];
+    }
+    status = ffi_prep_cif(&cif, FFI_DEFAULT_ABI, count, result_type, types);
+    assert(status == FFI_OK);
+    (void)status;
+    errno = 0;
+    ffi_call(&cif, function, &result, values);
+    return result_type == &ffi_type_sint32 ? (int32_t)result : (int64_t)result;
+}
+
+int64_t call_real(const struct call *call, const uint64_t *arguments)
+{
+    ffi_type *result_type = type_of(call->signature[0]);
+    int64_t result = call_through(call->real, call->signature, result_type, NULL, arguments);
+
+    if (result_type == &ffi_type_void)
+        return 0;
+    return result == -1 && errno != 0 ? -errno : result;
+}
+
+int64_t call_emu(const struct call *call, struct emu_task *self, const uint64_t *arguments)
+{
+    int64_t result = EMU_NATIVE;
+
+    self->progress = 0;
+    if (call->emu)
+        result = call_through(call->emu, call->signature, &ffi_type_sint64, self, arguments);
+    if (result != EMU_NATIVE)
+        return result;
+    return emu_native_result(self, call_real(call, arguments));
+}

@@ -1,0 +1,102 @@
+/*
+ * interpret.c - the command `sockrig interpret`
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "interpret/compare.h"
+#include "interpret_main.h"
+
+static const char help[] =
+    "usage: sockrig interpret FILE... [--on emu|kernel|both] [-k] [-v]\n"
+    "\n"
+    "Runs scripts in strace's syntax, one task, and compares each call with what the script says.\n"
+    "\n"
+    "  --on emu|kernel|both  where: in the emulator, in the kernel, or in both, which must agree [emu]\n"
+    "  -k, --keep-going      print every difference, not only a script's first\n"
+    "  -v, --verbose         print every call and its result\n"
+    "\n"
+    "A script's lines:\n"
+    "  pipe2([r, w], O_NONBLOCK) = 0              names in out positions are bound\n"
+    "  write(w, \"ab\"*4, 8) = 8                    strings: C escapes, *COUNT, +; pattern(seed, n)\n"
+    "  read(r, \"abab\", 4) = 4                     a buffer: what comes, or a name, or _\n"
+    "  read(r, _, 9) = -1 EAGAIN                  also with strace's (explanation) behind it\n"
+    "  read(r, _, 9) = ?                          blocks; interrupted it gives EINTR\n"
+    "  write(w, _, 99999) = ? 65536               ... or 65536\n"
+    "  poll([{fd=w, events=POLLOUT}], 1, 0) = 1 ([{fd=w, revents=POLLOUT}])\n"
+    "  getsockname(a, {sa_family=AF_UNIX}, [110 => 2]) = 0     in => out, also of failed calls\n"
+    "  write(w, fault(\"abc\"), 4) = -1 EFAULT      3 bytes, then a page that isn't there; BADPTR\n"
+    "  --- SIGPIPE ---                            the call above raised it; all others raise none\n"
+    "  repeat 15: write(w, \"x\"*4096, 4096) = 4096\n"
+    "  repeat until -1 EAGAIN: write(w, \"x\", 1)   then `count` and `total` are set\n"
+    "  check total == 4096                        n = 4 sets a variable; (n) never binds it\n"
+    "  # on: kernel                               the script is for this side alone\n"
+    "\n"
+    "Exit code: 0 same, 1 something differs, 125 a script can't be read.\n";
+
+static int bad_usage(const char *message)
+{
+    fprintf(stderr, "sockrig interpret: %s\nTry: sockrig interpret --help\n", message);
+    return 125;
+}
+
+static int parse_sides(const char *text, unsigned *ret_sides)
+{
+    if (strcmp(text, "emu") == 0)
+        *ret_sides = SIDE_EMU;
+    else if (strcmp(text, "kernel") == 0)
+        *ret_sides = SIDE_KERNEL;
+    else if (strcmp(text, "both") == 0)
+        *ret_sides = SIDE_KERNEL | SIDE_EMU;
+    else
+        return -1;
+    return 0;
+}
+
+static int interpret_file(const char *path, const struct compare_options *options)
+{
+    struct script script;
+    int result;
+
+    if (script_parse(path, &script) != 0)
+        return 125;
+    result = compare_script(&script, options);
+    script_destroy(&script);
+    return result;
+}
+
+int interpret_main(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        { "on", required_argument, NULL, 'o' },
+        { "keep-going", no_argument, NULL, 'k' },
+        { "verbose", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct compare_options options = { .sides = SIDE_EMU };
+    int worst = 0;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "kvh", longs, NULL)) != -1) {
+        switch (c) {
+        case 'o':
+            if (parse_sides(optarg, &options.sides) != 0)
+                return bad_usage("--on wants emu, kernel or both");
+            break;
+        case 'k': options.keep_going = true; break;
+        case 'v': options.verbose = true; break;
+        case 'h': fputs(help, stdout); return 0;
+        default: return bad_usage("unknown option");
+        }
+    }
+    if (optind == argc)
+        return bad_usage("no script is named");
+    for (int i = optind; i < argc; i++) {
+        int result = interpret_file(argv[i], &options);
+
+        worst = result > worst ? result : worst;
+    }
+    return worst;
+}

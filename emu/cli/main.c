@@ -1,0 +1,43 @@
+/*
+ * main.c - the command `sockrig`: finds the subcommand
+ *
+ * Exit code 125 when sockrig is called wrongly, as for every failure of its own.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "interpret_main.h"
+#include "run.h"
+
+static const char help[] =
+    "usage: sockrig run [OPTIONS] [--] PROG [ARG...]\n"
+    "       sockrig interpret FILE... [--on emu|kernel|both]\n"
+    "       sockrig --version | --help\n"
+    "\n"
+    "run        runs a program whose pipes and sockets an emulator inside it serves\n"
+    "interpret  runs a script of calls in the emulator, in the kernel, or in both\n"
+    "\n"
+    "sockrig COMMAND --help says more.\n";
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (strcmp(command, "run") == 0)
+        return run_main(argc - 1, argv + 1);
+    if (strcmp(command, "interpret") == 0)
+        return interpret_main(argc - 1, argv + 1);
+    if (strcmp(command, "--version") == 0) {
+        puts("sockrig " SOCKRIG_VERSION);
+        return 0;
+    }
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
+        fputs(help, stdout);
+        return 0;
+    }
+    if (command[0] == '\0')
+        fputs(help, stderr);
+    else
+        fprintf(stderr, "sockrig: unknown command '%s'\nTry: sockrig --help\n", command);
+    return 125;
+}

@@ -1,0 +1,43 @@
+/*
+ * options.h - the options of `sockrig run`
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "emu.h"
+
+enum run_request { RUN_PROGRAM, RUN_HELP, RUN_VERSION };
+
+struct run_options {
+    enum run_request request;
+    struct emu_options emu; /* what the session gets */
+    bool report;            /* --report: all that happened, not refusals alone */
+    char *report_file;      /* ... into this file; NULL: stderr; owned */
+    bool json;
+    bool verbose;
+    bool on_command_line; /* an option stood there, not just in SOCKRIG_OPTIONS */
+    char **program;       /* PROG ARG... NULL, inside the argv that was parsed */
+};
+
+/* Room for any message of run_options_parse(). */
+#define RUN_OPTIONS_MESSAGE 512
+
+/*
+ * Parses run's own argv ("run", OPTIONS, "--", PROG, ARG...), after the words of `environment`
+ * (SOCKRIG_OPTIONS; NULL: none), over which the command line wins.
+ *
+ * After: ret_options->program points into argv; run_options_fini() releases the rest.
+ *
+ * Returns true; false: the caller prints ret_message, which holds RUN_OPTIONS_MESSAGE bytes and is
+ *         untouched on success, as *ret_options is on failure.
+ */
+bool run_options_parse(int argc, char **argv, const char *environment,
+                       struct run_options *ret_options, char *ret_message);
+
+/* Releases what *options owns. */
+void run_options_fini(struct run_options *options);
+
+/* What `sockrig run --help` prints. */
+extern const char run_options_help[];
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * report.c - the report as text
+ *
+ *     sockrig: refused 2 calls
+ *       socket(AF_INET, SOCK_DGRAM) ENOTSUP ×2   test_http[518] libhttp.so.1+0x4f20
+ *       to allow: --policy inet/dgram=native
+ *     objects left: 0
+ *
+ * One section for each kind of event, in the order of `sections`; within one, the order in which
+ * the events first happened. Scripts read this: names and order stay as they are.
+ */
+#include "report.h"
+
+#include <ctype.h>
+#include <string.h>
+
+struct section {
+    enum emu_report_kind kind;
+    const char *did; /* "sockrig: DID N THINGs" */
+    const char *thing;
+    const char *things;
+};
+
+static const struct section sections[] = {
+    { EMU_REPORT_REFUSED, "refused", "call", "calls" },
+    { EMU_REPORT_BLOCKED, "refused to start", "program", "programs" },
+    { EMU_REPORT_NATIVE, "left to the kernel", "socket", "sockets" },
+    { EMU_REPORT_SWITCH, "made native", "channel", "channels" },
+    { EMU_REPORT_RESCUED, "rescued bytes", "time", "times" },
+};
+
+enum { SECTIONS = sizeof sections / sizeof sections[0], REFUSALS = 2 };
+
+void report_collect(struct report *ret_report)
+{
+    const struct emu_report *entry;
+
+    ret_report->count = 0;
+    while (ret_report->count < EMU_MAX_REPORTS &&
+           (entry = emu_report_get(ret_report->count)) != NULL)
+        ret_report->entries[ret_report->count++] = *entry;
+    emu_session_count(&ret_report->left);
+}
+
+uint32_t report_objects_left(const struct report *report)
+{
+    return report->left.descriptions + report->left.bufs + report->left.waiters;
+}
+
+static uint64_t total_of(const struct report *report, enum emu_report_kind kind)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < report->count; i++) {
+        if (report->entries[i].kind == (uint32_t)kind)
+            total += report->entries[i].count;
+    }
+    return total;
+}
+
+bool report_has_refusals(const struct report *report)
+{
+    for (int i = 0; i < REFUSALS; i++) {
+        if (total_of(report, sections[i].kind) > 0)
+            return true;
+    }
+    return false;
+}
+
+static void print_entry(const struct emu_report *entry, FILE *file)
+{
+    char family[REPORT_NAME], type[REPORT_NAME], error[REPORT_NAME];
+
+    fprintf(file, "  %.*s", (int)sizeof entry->call, entry->call);
+    if (entry->family >= 0) {
+        fprintf(file, "(%s", report_family_name(entry->family, family));
+        if (entry->type >= 0)
+            fprintf(file, ", %s", report_type_name(entry->type, type));
+        fputc(')', file);
+    }
+    if (entry->error != 0)
+        fprintf(file, " %s", report_errno_name(entry->error, error));
+    fprintf(file, " ×%u   %.*s[%d]", entry->count, (int)sizeof entry->program, entry->program,
+            entry->pid);
+    if (entry->module[0] != '\0')
+        fprintf(file, " %.*s+0x%llx", (int)sizeof entry->module, entry->module,
+                (unsigned long long)entry->offset);
+    fputc('\n', file);
+}
+
+/* "inet/dgram" as --policy writes it. Returns false when there is no such policy to name. */
+static bool policy_name(const struct emu_report *entry, char *ret_text, size_t size)
+{
+    char family[REPORT_NAME], type[REPORT_NAME];
+
+    if (entry->kind != EMU_REPORT_REFUSED || entry->family < 0)
+        return false;
+    const char *family_name = report_family_name(entry->family, family);
+    if (strncmp(family_name, "AF_", 3) != 0)
+        return false;
+    snprintf(ret_text, size, "%s", family_name + 3);
+    if (entry->type >= 0) {
+        const char *type_name = report_type_name(entry->type, type);
+
+        if (strncmp(type_name, "SOCK_", 5) != 0)
+            return false;
+        snprintf(ret_text, size, "%s/%s", family_name + 3, type_name + 5);
+    }
+    for (char *letter = ret_text; *letter != '\0'; letter++)
+        *letter = (char)tolower((unsigned char)*letter);
+    return true;
+}
+
+static bool said_before(const struct report *report, uint32_t index, const char *name)
+{
+    char earlier[2 * REPORT_NAME];
+
+    for (uint32_t i = 0; i < index; i++) {
+        if (policy_name(&report->entries[i], earlier, sizeof earlier) && strcmp(earlier, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void print_hint(const struct report *report, FILE *file)
+{
+    bool started = false;
+    char name[2 * REPORT_NAME];
+
+    for (uint32_t i = 0; i < report->count; i++) {
+        if (!policy_name(&report->entries[i], name, sizeof name) || said_before(report, i, name))
+            continue;
+        fprintf(file, "%s --policy %s=native", started ? "" : "  to allow:", name);
+        started = true;
+    }
+    if (started)
+        fputc('\n', file);
+}
+
+static void print_section(const struct report *report, const struct section *section, FILE *file)
+{
+    const uint64_t total = total_of(report, section->kind);
+
+    if (total == 0)
+        return;
+    fprintf(file, "sockrig: %s %llu %s\n", section->did, (unsigned long long)total,
+            total == 1 ? section->thing : section->things);
+    for (uint32_t i = 0; i < report->count; i++) {
+        if (report->entries[i].kind == (uint32_t)section->kind)
+            print_entry(&report->entries[i], file);
+    }
+    if (section->kind == EMU_REPORT_REFUSED)
+        print_hint(report, file);
+}
+
+void report_print_refusals(const struct report *report, FILE *file)
+{
+    for (int i = 0; i < REFUSALS; i++)
+        print_section(report, &sections[i], file);
+}
+
+void report_print(const struct report *report, FILE *file)
+{
+    for (int i = 0; i < SECTIONS; i++)
+        print_section(report, &sections[i], file);
+    fprintf(file, "processes joined: %u\n", report->left.processes_joined);
+    fprintf(file, "processes left: %u\n", report->left.processes);
+    fprintf(file, "objects left: %u\n", report_objects_left(report));
+}

@@ -1,0 +1,46 @@
+/*
+ * report.h - what `sockrig run` says at its end
+ */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include <stdio.h>
+
+#include "emu.h"
+
+#include "bounds.h"
+
+/* All there is to say, copied out of the arena: members that still run may add to it. */
+struct report {
+    struct emu_report entries[EMU_MAX_REPORTS];
+    uint32_t count;
+    struct emu_session_counts left; /* after the last sweep */
+};
+
+/* Copies the session's report. Requires: an attached arena. */
+void report_collect(struct report *ret_report);
+
+/* Objects that stand in the arena: the N of "objects left: N". */
+uint32_t report_objects_left(const struct report *report);
+
+/* True when a call was refused: what is printed even when nobody asked. */
+bool report_has_refusals(const struct report *report);
+
+/* Prints refused calls and what would allow them; nothing when there are none. */
+void report_print_refusals(const struct report *report, FILE *file);
+
+/* Prints everything. The last line is "objects left: N". */
+void report_print(const struct report *report, FILE *file);
+
+/* The same as one JSON object on one line. */
+void report_print_json(const struct report *report, FILE *file);
+
+/* ---- Names that both forms use ---- */
+
+/* "AF_INET", "SOCK_STREAM", "ENOTSUP"; else the number, in `ret_text` of REPORT_NAME bytes. */
+#define REPORT_NAME 24
+const char *report_family_name(int family, char *ret_text);
+const char *report_type_name(int type, char *ret_text);
+const char *report_errno_name(int error, char *ret_text);
+
+#endif

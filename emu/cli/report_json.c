@@ -1,0 +1,119 @@
+/*
+ * report_json.c - the report as JSON: one object on one line
+ *
+ *     {"version": "0.1.0",
+ *      "events": [{"kind": "refused", "call": "socket", "family": "AF_INET", "type": "SOCK_DGRAM",
+ *                  "errno": "ENOTSUP", "count": 2, "program": "test_http", "pid": 518,
+ *                  "module": "libhttp.so.1", "offset": 20256}, ...],
+ *      "processes": {"joined": 3, "left": 0},
+ *      "left": {"descriptions": 0, "bufs": 0, "waiters": 0, "objects": 0}}
+ *
+ * What isn't known is left out of its event. Names of files and programs are bytes, not text: what
+ * isn't UTF-8 in them becomes U+FFFD, so that the output is always JSON (RFC 8259, 8.1).
+ */
+#include "report.h"
+
+#include <string.h>
+
+/* Bytes of the UTF-8 sequence that `text` begins with, 0: none. (Unicode 15, table 3-7.) */
+static size_t sequence_length(const unsigned char *text, size_t size)
+{
+    const unsigned char first = text[0];
+    const size_t length = first < 0x80   ? 1
+                          : first < 0xc2 ? 0
+                          : first < 0xe0 ? 2
+                          : first < 0xf0 ? 3
+                          : first < 0xf5 ? 4
+                                         : 0;
+
+    if (length == 0 || length > size)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    if ((first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f) ||
+        (first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+/* A string in quotes; `max` bounds texts that fill their field and so have no end mark. */
+static void print_string(FILE *file, const char *text, size_t max)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    const size_t size = strnlen(text, max);
+
+    fputc('"', file);
+    for (size_t i = 0; i < size;) {
+        const size_t length = sequence_length(bytes + i, size - i);
+
+        if (length == 0)
+            fputs("\\ufffd", file);
+        else if (bytes[i] < 0x20 || bytes[i] == 0x7f)
+            fprintf(file, "\\u%04x", bytes[i]);
+        else if (bytes[i] == '"' || bytes[i] == '\\')
+            fprintf(file, "\\%c", bytes[i]);
+        else
+            fwrite(bytes + i, 1, length, file);
+        i += length > 0 ? length : 1;
+    }
+    fputc('"', file);
+}
+
+static void print_member(FILE *file, const char *name, const char *text, size_t max)
+{
+    fprintf(file, ", \"%s\": ", name);
+    print_string(file, text, max);
+}
+
+static const char *kind_name(uint32_t kind)
+{
+    switch ((enum emu_report_kind)kind) {
+    case EMU_REPORT_REFUSED: return "refused";
+    case EMU_REPORT_NATIVE: return "native";
+    case EMU_REPORT_SWITCH: return "switch";
+    case EMU_REPORT_RESCUED: return "rescued";
+    case EMU_REPORT_BLOCKED: return "blocked";
+    }
+    return "unknown";
+}
+
+static void print_event(const struct emu_report *entry, FILE *file)
+{
+    char name[REPORT_NAME];
+
+    fprintf(file, "{\"kind\": \"%s\"", kind_name(entry->kind));
+    print_member(file, "call", entry->call, sizeof entry->call);
+    if (entry->family >= 0)
+        print_member(file, "family", report_family_name(entry->family, name), REPORT_NAME);
+    if (entry->type >= 0)
+        print_member(file, "type", report_type_name(entry->type, name), REPORT_NAME);
+    if (entry->error != 0)
+        print_member(file, "errno", report_errno_name(entry->error, name), REPORT_NAME);
+    fprintf(file, ", \"count\": %u", entry->count);
+    print_member(file, "program", entry->program, sizeof entry->program);
+    fprintf(file, ", \"pid\": %d", entry->pid);
+    if (entry->module[0] != '\0') {
+        print_member(file, "module", entry->module, sizeof entry->module);
+        fprintf(file, ", \"offset\": %llu", (unsigned long long)entry->offset);
+    }
+    fputc('}', file);
+}
+
+void report_print_json(const struct report *report, FILE *file)
+{
+    const struct emu_session_counts *left = &report->left;
+
+    fprintf(file, "{\"version\": \"%s\", \"events\": [", SOCKRIG_VERSION);
+    for (uint32_t i = 0; i < report->count; i++) {
+        if (i > 0)
+            fputs(", ", file);
+        print_event(&report->entries[i], file);
+    }
+    fprintf(file, "], \"processes\": {\"joined\": %u, \"left\": %u}", left->processes_joined,
+            left->processes);
+    fprintf(file, ", \"left\": {\"descriptions\": %u, \"bufs\": %u, \"waiters\": %u",
+            left->descriptions, left->bufs, left->waiters);
+    fprintf(file, ", \"objects\": %u}}\n", report_objects_left(report));
+}

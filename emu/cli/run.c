@@ -1,0 +1,351 @@
+/*
+ * run.c - the command `sockrig run`: makes a session, runs PROG in it, says what happened
+ *
+ * To PROG and to who started us it shall be as if we weren't there: PROG has our process group,
+ * terminal, signal mask and descriptors, and our end is its end. While it runs we hold none of the
+ * descriptors that we were started with, stderr aside: a pipe's last writer may be PROG.
+ *
+ * Invariants: descriptors 0 to 2 are never our own files; everything of ours is close-on-exec but
+ * the session's arena, which PROG inherits under a high number.
+ *
+ * Inside another session (SOCKRIG_ARENA names it) `run` just becomes PROG: who made that session
+ * supervises and reports.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "emu.h"
+#include "options.h"
+#include "reach.h"
+#include "report.h"
+#include "run_program.h"
+#include "run_watch.h"
+
+#define HIDDEN_FD_TOP \
+    1024             /* hidden descriptors lie below: fork copies the table up to the highest */
+#define HIDDEN_FDS 8 /* room for them */
+
+/* What one `run` is made of. */
+struct run {
+    struct run_options options;
+    char program[PATH_MAX];
+    char library[PATH_MAX];
+    bool reachable; /* PROG itself will be in the session */
+    struct run_inherited inherited;
+    struct emu_process process; /* never joins: it is the session's supervisor */
+    struct emu_task task;
+    int bell[2];
+    int signals;
+    FILE *report; /* --report=FILE, or stderr */
+};
+
+__attribute__((format(printf, 2, 3))) static int fail(int exit_code, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fputs("sockrig: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return exit_code;
+}
+
+/* ---- Before PROG runs ---- */
+
+/* Fills 0 to 2 where they were closed, so that no file of ours gets such a number. */
+static void fill_standard_fds(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", O_RDWR | O_CLOEXEC); /* closed again for PROG, by exec */
+    }
+}
+
+/* The library: $SOCKRIG_LIB, else ../lib/libsockrig.so as seen from this program's file. */
+static int find_library(struct run *run)
+{
+    char self[PATH_MAX];
+    char wanted[PATH_MAX + sizeof "/../lib/libsockrig.so"];
+    const char *named = getenv("SOCKRIG_LIB");
+
+    if (named == NULL) {
+        const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+
+        if (length < 0)
+            return fail(EXIT_OWN_FAILURE, "/proc/self/exe: %s", strerror(errno));
+        self[length] = '\0';
+        *strrchr(self, '/') = '\0';
+        snprintf(wanted, sizeof wanted, "%s/../lib/libsockrig.so", self);
+        named = wanted;
+    }
+    if (realpath(named, run->library) == NULL || access(run->library, R_OK) != 0)
+        return fail(EXIT_OWN_FAILURE, "%s: %s", named, strerror(errno));
+    if (strpbrk(run->library, ": ") != NULL) /* ld.so(8): these separate names in LD_PRELOAD */
+        return fail(EXIT_OWN_FAILURE, "%s: LD_PRELOAD can't hold a path with a blank or colon",
+                    run->library);
+    return 0;
+}
+
+/* PROG's file, and whether the library can be loaded into it. */
+static int find_program(struct run *run)
+{
+    char reason[REACH_REASON_SIZE] = "";
+    const char *name = run->options.program[0];
+    const int error = run_program_find(name, run->program);
+
+    if (error != 0)
+        return fail(run_program_exit_code(error), "%s: %s", name, strerror(error));
+    const enum reach_verdict verdict = reach_check(run->program, reason, sizeof reason);
+    run->reachable = verdict == REACH_OK;
+    if (verdict != REACH_OK && verdict != REACH_NOT_A_PROGRAM && !run->options.emu.allow_native)
+        return fail(EXIT_OWN_FAILURE,
+                    "%s: can't be followed: %s\n"
+                    "  to run it with the kernel's own sockets: --allow-native",
+                    run->program, reason);
+    return 0;
+}
+
+/* Moves a hidden descriptor to a high number; negative ones stay. Keeps close-on-exec as it was. */
+static int move_up(int fd)
+{
+    struct rlimit limit = { .rlim_cur = HIDDEN_FD_TOP };
+
+    if (fd < 0)
+        return fd;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    const int top = limit.rlim_cur < HIDDEN_FD_TOP ? (int)limit.rlim_cur : HIDDEN_FD_TOP;
+    const int command = fcntl(fd, F_GETFD) & FD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD;
+    const int moved = fcntl(fd, command, top > HIDDEN_FDS ? top - HIDDEN_FDS : 0);
+    if (moved < 0)
+        return fd;
+    close(fd);
+    return moved;
+}
+
+static int make_session(struct run *run)
+{
+    const int arena = emu_session_create();
+
+    if (arena < 0)
+        return fail(EXIT_OWN_FAILURE, "can't make a session: %s", strerror(-arena));
+    struct emu_hidden hidden = emu_session_hidden();
+    hidden.arena = move_up(arena);
+    hidden.bell = move_up(hidden.bell);
+    emu_session_set_hidden(hidden);
+    emu_session_set_options(&run->options.emu);
+    emu_task_enter(&run->task, &run->process);
+
+    const int error = run_program_set_environment(run->library, hidden.arena);
+    return error == 0 ? 0 : fail(EXIT_OWN_FAILURE, "environment: %s", strerror(error));
+}
+
+/* Opens what the supervisor needs, takes over the signals, and becomes the session's watcher. */
+static int prepare_watch(struct run *run)
+{
+    const struct sigaction plain = { .sa_handler = SIG_DFL };
+    sigset_t signals;
+
+    if (pipe2(run->bell, O_CLOEXEC | O_NONBLOCK) != 0)
+        return fail(EXIT_OWN_FAILURE, "pipe: %s", strerror(errno));
+    run_watch_signals(&signals);
+    run->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (run->signals < 0)
+        return fail(EXIT_OWN_FAILURE, "signalfd: %s", strerror(errno));
+    sigprocmask(SIG_BLOCK, &signals, &run->inherited.mask);
+    sigaction(SIGCHLD, &plain, &run->inherited.child_action); /* ignored: there'd be no status */
+    emu_session_set_watcher(getpid(), run->bell[1]);
+    return 0;
+}
+
+static int open_report(struct run *run)
+{
+    run->report = stderr;
+    if (run->options.report_file == NULL)
+        return 0;
+    run->report = fopen(run->options.report_file, "we");
+    if (run->report == NULL)
+        return fail(EXIT_OWN_FAILURE, "%s: %s", run->options.report_file, strerror(errno));
+    return 0;
+}
+
+/* ---- While PROG runs ---- */
+
+static int compare_fds(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* Lets go of every descriptor that isn't our own: see the top. */
+static void let_go(const struct run *run)
+{
+    const struct emu_hidden hidden = emu_session_hidden();
+    int kept[] = { 2,           run->bell[0], run->bell[1],       run->signals,
+                   hidden.bell, hidden.arena, fileno(run->report) };
+    const size_t count = sizeof kept / sizeof kept[0];
+    unsigned int next = 3;
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    dup2(null, 0);
+    dup2(null, 1);
+    qsort(kept, count, sizeof kept[0], compare_fds);
+    for (size_t i = 0; i < count; i++) {
+        if (kept[i] > (int)next)
+            close_range(next, (unsigned int)kept[i] - 1, 0);
+        if (kept[i] >= (int)next)
+            next = (unsigned int)kept[i] + 1;
+    }
+    close_range(next, ~0u, 0);
+}
+
+/* One descriptor for each member: PROG has its own limit already. */
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* ---- Afterwards ---- */
+
+/* Prints what there is to say. Returns false when the library can't have been loaded. */
+static bool say(struct run *run)
+{
+    static struct report report; /* large */
+
+    report_collect(&report);
+    const bool loaded = report.left.processes_joined > 0 || !run->reachable;
+    if (!loaded) {
+        fail(0, "%s: %s wasn't loaded into it (see LD_DEBUG=libs in ld.so(8))", run->program,
+             run->library);
+        return false;
+    }
+    const bool full = run->options.report || run->options.verbose;
+    const bool on_stderr = run->report == stderr && (run->options.json || full);
+    if (run->options.json)
+        report_print_json(&report, run->report);
+    else if (full)
+        report_print(&report, run->report);
+    if (!on_stderr && run->options.verbose)
+        report_print(&report, stderr);
+    else if (!on_stderr)
+        report_print_refusals(&report, stderr);
+    if (fflush(run->report) != 0 || ferror(run->report))
+        fail(0, "the report: %s", strerror(errno));
+    return true;
+}
+
+/* Ends as PROG ended. */
+static int repeat(int status)
+{
+    const struct rlimit no_core = { 0 };
+    const struct sigaction plain = { .sa_handler = SIG_DFL };
+    sigset_t one;
+
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    setrlimit(RLIMIT_CORE, &no_core); /* PROG left one already, if it should */
+    sigaction(WTERMSIG(status), &plain, NULL);
+    sigemptyset(&one);
+    sigaddset(&one, WTERMSIG(status));
+    fflush(NULL);
+    raise(WTERMSIG(status));
+    sigprocmask(SIG_UNBLOCK, &one, NULL);
+    return 128 + WTERMSIG(status); /* the first process of a namespace is still here: signal(7) */
+}
+
+static int supervise(struct run *run)
+{
+    const pid_t child = run_program_start(run->program, run->options.program, &run->inherited);
+
+    if (child < 0)
+        return fail(run_program_exit_code(-child), "%s: %s", run->options.program[0],
+                    strerror(-child));
+    const struct run_watch watch = {
+        .self = &run->task, .child = child, .signals = run->signals, .bell = run->bell[0]
+    };
+    signal(SIGPIPE, SIG_IGN);
+    raise_fd_limit();
+    let_go(run);
+    const int status = run_watch(&watch);
+    emu_session_set_watcher(0, -1);
+    if (status < 0)
+        return fail(EXIT_OWN_FAILURE, "can't watch %s: %s", run->program, strerror(-status));
+    emu_process_sweep(&run->task, child);
+    emu_process_sweep_dead(&run->task);
+    const bool loaded = say(run);
+    return loaded || WIFSIGNALED(status) ? repeat(status) : EXIT_OWN_FAILURE;
+}
+
+/* `run` inside a session: becomes PROG. */
+static int join_enclosing(struct run *run)
+{
+    const int error = run_program_set_environment(run->library, -1);
+
+    if (error != 0)
+        return fail(EXIT_OWN_FAILURE, "environment: %s", strerror(error));
+    if (run->options.on_command_line)
+        return fail(EXIT_OWN_FAILURE, "inside a session: its options can't be changed");
+    execvp(run->program, run->options.program);
+    return fail(run_program_exit_code(errno), "%s: %s", run->options.program[0], strerror(errno));
+}
+
+static bool is_enclosed(void)
+{
+    const char *arena = getenv("SOCKRIG_ARENA");
+
+    return arena != NULL && emu_session_attach(atoi(arena)) == 0;
+}
+
+static int run_program(struct run *run)
+{
+    int result = find_library(run);
+
+    if (result == 0)
+        result = find_program(run);
+    if (result != 0)
+        return result;
+    if (is_enclosed())
+        return join_enclosing(run);
+    result = open_report(run);
+    if (result == 0)
+        result = make_session(run);
+    if (result == 0)
+        result = prepare_watch(run);
+    if (result == 0)
+        result = supervise(run);
+    return result;
+}
+
+int run_main(int argc, char **argv)
+{
+    static struct run run; /* large */
+    char message[RUN_OPTIONS_MESSAGE];
+
+    fill_standard_fds();
+    if (!run_options_parse(argc, argv, getenv("SOCKRIG_OPTIONS"), &run.options, message))
+        return fail(EXIT_OWN_FAILURE, "%s\nTry 'sockrig run --help'.", message);
+    switch (run.options.request) {
+    case RUN_HELP: return fputs(run_options_help, stdout) < 0 ? EXIT_OWN_FAILURE : 0;
+    case RUN_VERSION: return printf("sockrig %s\n", SOCKRIG_VERSION) < 0 ? EXIT_OWN_FAILURE : 0;
+    case RUN_PROGRAM: break;
+    }
+    const int result = run_program(&run);
+    run_options_fini(&run.options);
+    return result;
+}

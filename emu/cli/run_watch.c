@@ -1,0 +1,222 @@
+/*
+ * run_watch.c - the supervisor: members are watched through pidfds, PROG through its signals
+ *
+ * Watching (DESIGN 4). The kernel says who is alive; what is missing when a process dies is
+ * somebody who wakes the sleepers. A member rings the bell when it has joined, and gets a pidfd
+ * here. A pidfd becomes readable when the whole process is gone, and the kernel has closed its
+ * descriptors by then (kernel/exit.c do_exit: exit_files() comes before exit_notify()), so the
+ * placeholders already tell the truth when emu_process_sweep() wakes those who ask them.
+ *
+ * Signals. PROG stands in our process group, so what the terminal sends (SI_KERNEL) it has got
+ * already; what a process sends to us alone was meant for PROG and is passed on. Sent to the whole
+ * group by kill(2), it arrives twice: the two can't be told apart.
+ *
+ * Stopping. PROG may catch the terminal's ^Z and tidy up first, so we don't stop before it did;
+ * then we do, by SIGTSTP, for the shell must learn it. That signal does nothing in a process group
+ * without such a shell (an orphaned one: kernel/signal.c get_signal()), where nobody would ever
+ * continue us and the session would lose its supervisor.
+ *
+ * Leaves out: members in another PID namespace (their pids mean nothing here), and those beyond
+ * RLIMIT_NOFILE's hard limit. Their sleepers are woken by the `wait` of their parents.
+ */
+#include "run_watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bounds.h"
+
+enum { FD_SIGNALS, FD_BELL, FD_MEMBERS };
+
+/* Who is watched: poll's array, and beside it the pids. Slots from FD_MEMBERS on are members. */
+struct members {
+    struct pollfd fds[FD_MEMBERS + EMU_MAX_PROCESSES];
+    int32_t pids[FD_MEMBERS + EMU_MAX_PROCESSES];
+    nfds_t count;     /* of fds */
+    uint32_t changes; /* the session's counter when it was last asked */
+};
+
+static const int passed_on[] = { SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1,
+                                 SIGUSR2, SIGALRM, SIGWINCH, SIGTSTP };
+
+void run_watch_signals(sigset_t *ret_signals)
+{
+    sigemptyset(ret_signals);
+    sigaddset(ret_signals, SIGCHLD);
+    sigaddset(ret_signals, SIGCONT);
+    for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++)
+        sigaddset(ret_signals, passed_on[i]);
+}
+
+/* ---- Members ---- */
+
+static bool is_watched(const struct members *members, int32_t pid)
+{
+    for (nfds_t i = FD_MEMBERS; i < members->count; i++) {
+        if (members->pids[i] == pid)
+            return true;
+    }
+    return false;
+}
+
+/* A member that is gone already is swept at once. */
+static void watch_member(struct emu_task *self, struct members *members, int32_t pid)
+{
+    const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    if (pidfd >= 0) {
+        members->fds[members->count] = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+        members->pids[members->count] = pid;
+        members->count++;
+    } else if (errno == ESRCH) {
+        emu_process_sweep(self, pid);
+    }
+}
+
+/* Finds members that joined since we last looked. */
+static void find_members(struct emu_task *self, struct members *members)
+{
+    static int32_t pids[EMU_MAX_PROCESSES];
+    const uint32_t count = emu_session_members(pids, EMU_MAX_PROCESSES, &members->changes);
+
+    for (uint32_t i = 0; i < count && members->count < FD_MEMBERS + EMU_MAX_PROCESSES; i++) {
+        if (!is_watched(members, pids[i]))
+            watch_member(self, members, pids[i]);
+    }
+}
+
+/* Sweeps the members whose pidfd says that they are gone, and forgets them. */
+static void sweep_members(struct emu_task *self, struct members *members)
+{
+    for (nfds_t i = members->count; i-- > FD_MEMBERS;) {
+        if (members->fds[i].revents == 0)
+            continue;
+        emu_process_sweep(self, members->pids[i]);
+        close(members->fds[i].fd);
+        members->count--;
+        members->fds[i] = members->fds[members->count];
+        members->pids[i] = members->pids[members->count];
+    }
+}
+
+/* Empties the bell's pipe: what was rung before is answered by looking once. */
+static void silence(int bell)
+{
+    char rings[256];
+
+    for (int round = 0; round < 256; round++) { /* 64 KiB: a pipe's capacity */
+        if (read(bell, rings, sizeof rings) < (ssize_t)sizeof rings)
+            return;
+    }
+}
+
+/* ---- The child ---- */
+
+static bool is_stopped(pid_t child)
+{
+    siginfo_t info = { 0 };
+
+    return waitid(P_PID, (id_t)child, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == child;
+}
+
+/* True when we are the job that the terminal's shell waits for. */
+static bool is_foreground_job(void)
+{
+    const int terminal = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    const bool result = terminal >= 0 && tcgetpgrp(terminal) == getpgrp();
+
+    if (terminal >= 0)
+        close(terminal);
+    return result;
+}
+
+static void pass_on(const struct run_watch *watch, const struct signalfd_siginfo *info)
+{
+    const int number = (int)info->ssi_signo;
+
+    if (number == SIGCONT) {
+        if (is_stopped(watch->child)) /* else it was for the group, and did its work */
+            kill(watch->child, SIGCONT);
+    } else if (number != SIGCHLD && info->ssi_code != SI_KERNEL) {
+        kill(watch->child, number);
+    }
+}
+
+static void read_signals(const struct run_watch *watch)
+{
+    struct signalfd_siginfo info[16];
+    ssize_t size;
+
+    do { /* ends: a standard signal is pending once at most */
+        size = read(watch->signals, info, sizeof info);
+        for (ssize_t i = 0; i < size / (ssize_t)sizeof info[0]; i++)
+            pass_on(watch, &info[i]);
+    } while (size == sizeof info);
+}
+
+/* Tells the shell that PROG stopped; goes on when it is continued. */
+static void stop_too(void)
+{
+    sigset_t stop;
+
+    if (!is_foreground_job())
+        return;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &stop, NULL);
+    raise(SIGTSTP);
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+}
+
+/* Returns true when the child has ended. */
+static bool look_at_child(pid_t child, int *ret_status)
+{
+    for (;;) { /* ends: each round takes one change of state */
+        int status = 0;
+        const pid_t pid = waitpid(child, &status, WNOHANG | WUNTRACED);
+
+        if (pid < 0) {
+            *ret_status = -errno;
+            return true;
+        }
+        if (pid == 0)
+            return false;
+        if (!WIFSTOPPED(status)) {
+            *ret_status = status;
+            return true;
+        }
+        stop_too();
+    }
+}
+
+int run_watch(const struct run_watch *watch)
+{
+    static struct members members;
+    int status = 0;
+
+    members.fds[FD_SIGNALS] = (struct pollfd){ .fd = watch->signals, .events = POLLIN };
+    members.fds[FD_BELL] = (struct pollfd){ .fd = watch->bell, .events = POLLIN };
+    members.count = FD_MEMBERS;
+    find_members(watch->self, &members); /* it may have joined before the first poll */
+    for (;;) {                           /* ends when the child does */
+        if (poll(members.fds, members.count, -1) < 0 && errno != EINTR)
+            return -errno;
+        sweep_members(watch->self, &members); /* before new ones: a pid may have been used again */
+        if (members.fds[FD_BELL].revents != 0)
+            silence(watch->bell);
+        find_members(watch->self, &members);
+        read_signals(watch);
+        if (look_at_child(watch->child, &status))
+            break;
+    }
+    for (nfds_t i = FD_MEMBERS; i < members.count; i++)
+        close(members.fds[i].fd);
+    return status;
+}

@@ -1,0 +1,31 @@
+/*
+ * run_watch.h - what `sockrig run` does while PROG runs
+ */
+#ifndef CLI_RUN_WATCH_H
+#define CLI_RUN_WATCH_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "emu.h"
+
+struct run_watch {
+    struct emu_task *self;
+    pid_t child;
+    int signals; /* signalfd of run_watch_signals(), non-blocking */
+    int bell;    /* reading end of the pipe that members ring when they join, non-blocking */
+};
+
+/* The signals that must be blocked, and come through the signalfd. */
+void run_watch_signals(sigset_t *ret_signals);
+
+/*
+ * Waits for the child to end. Meanwhile passes signals on to it, stops when it stops, and sweeps
+ * each member of the session that dies, which wakes those who wait for it.
+ *
+ * Requires: an attached session, with this process as its watcher.
+ * Returns the child's wait status, or -errno: it can't be watched.
+ */
+int run_watch(const struct run_watch *watch);
+
+#endif
