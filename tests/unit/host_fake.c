@@ -1,0 +1,739 @@
+/*
+ * host_fake.c - host.h for unit tests: descriptors, time and death without a kernel
+ *
+ * Models what the core asks of placeholders: the lowest free number, close-on-exec and status
+ * flags, how many descriptors each end of a pipe or pair still has, HUP and ERR when the other end
+ * has none, bytes that lie in them. One thread, several virtual tasks and processes.
+ *
+ * Leaves out: sockets' names and options beyond what the core asks for, permissions, more than
+ * one fake descriptor table (every virtual process sees the same numbers).
+ */
+#include "host_fake.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "host.h"
+
+enum {
+    FDS = 1024,
+    OBJECTS = 512,
+    PIDS = 64,
+    PIPE_BYTES = 65536,
+    SOCKET_BYTES = 212992, /* net.core.wmem_default */
+    MEMORY_FIRST = 4096,   /* numbers of memfds: out of the table's way */
+};
+
+/* A pipe or a pair. `data` holds what came past the net, by the end that reads it. */
+struct object {
+    int kind;     /* HOST_OTHER: free */
+    int count[2]; /* descriptors of each end */
+    int capacity;
+    char *data[2];
+    size_t size[2];
+};
+
+struct fd {
+    int object; /* index + 1; 0: closed */
+    int end;
+    int cloexec;
+    int status;
+};
+
+struct plan {
+    uint64_t at_ns;
+    void (*act)(void *);
+    void *context;
+};
+
+static struct object objects[OBJECTS];
+static struct fd fds[FDS];
+static struct plan plans[FAKE_PLANS];
+static size_t plan_count;
+static uint64_t now_ns;
+static unsigned sleeps;
+static unsigned wakes;
+static int32_t current_pid;
+static uint32_t current_tid;
+static int32_t dead[PIDS];
+static size_t dead_count;
+static int failures_left;
+static const char *bad_address;
+static size_t bad_size;
+static sigset_t mask;
+
+_Thread_local bool host_copy_slow;
+
+/* ---- Steering ---- */
+
+static int new_object(int kind)
+{
+    for (int i = 0; i < OBJECTS; i++) {
+        if (objects[i].kind == HOST_OTHER && objects[i].count[0] == 0) {
+            objects[i] = (struct object){ .kind = kind, .capacity = PIPE_BYTES };
+            return i;
+        }
+    }
+    host_abort("fake: no object is free");
+}
+
+static int new_fd(int from, int object, int end, int cloexec, int status)
+{
+    if (failures_left > 0) {
+        failures_left--;
+        return -EMFILE;
+    }
+    for (int fd = from; fd < FDS; fd++) {
+        if (fds[fd].object == 0) {
+            fds[fd] = (struct fd){ object + 1, end, cloexec, status };
+            objects[object].count[end]++;
+            return fd;
+        }
+    }
+    return -EMFILE;
+}
+
+static struct object *object_of(int fd)
+{
+    if (fd < 0 || fd >= FDS || fds[fd].object == 0)
+        return NULL;
+    return &objects[fds[fd].object - 1];
+}
+
+void fake_reset(void)
+{
+    for (int i = 0; i < OBJECTS; i++) {
+        free(objects[i].data[0]);
+        free(objects[i].data[1]);
+    }
+    memset(objects, 0, sizeof objects);
+    memset(fds, 0, sizeof fds);
+    plan_count = 0;
+    dead_count = 0;
+    sleeps = 0;
+    wakes = 0;
+    failures_left = 0;
+    bad_size = 0;
+    now_ns = 1000000000;
+    current_pid = 100;
+    current_tid = 100;
+    sigemptyset(&mask);
+    for (int fd = 0; fd <= 2; fd++) { /* files: neither pipe nor socket, and never freed */
+        objects[fd].count[0] = 1;
+        fds[fd] = (struct fd){ .object = fd + 1 };
+    }
+}
+
+void fake_plan(uint64_t at_ns, void (*act)(void *), void *context)
+{
+    size_t place = plan_count;
+
+    if (plan_count == FAKE_PLANS)
+        host_abort("fake: too many plans");
+    for (; place > 0 && plans[place - 1].at_ns > at_ns; place--)
+        plans[place] = plans[place - 1];
+    plans[place] = (struct plan){ at_ns, act, context };
+    plan_count++;
+}
+
+/* Runs the next planned action when it is due by `deadline_ns` (0: no end). */
+static bool run_plan(uint64_t deadline_ns)
+{
+    if (plan_count == 0 || (deadline_ns != 0 && plans[0].at_ns > deadline_ns))
+        return false;
+    const struct plan plan = plans[0];
+    plan_count--;
+    memmove(plans, plans + 1, plan_count * sizeof plans[0]);
+    if (plan.at_ns > now_ns)
+        now_ns = plan.at_ns;
+    const int32_t pid = current_pid;
+    const uint32_t tid = current_tid;
+    plan.act(plan.context);
+    fake_run_as(pid, tid);
+    return true;
+}
+
+unsigned fake_sleeps(void)
+{
+    return sleeps;
+}
+
+unsigned fake_wakes(void)
+{
+    return wakes;
+}
+
+void fake_bad_memory(const void *address, size_t size)
+{
+    bad_address = address;
+    bad_size = size;
+}
+
+void fake_run_as(int32_t pid, uint32_t tid)
+{
+    current_pid = pid;
+    current_tid = tid;
+}
+
+void fake_kill(int32_t pid)
+{
+    if (dead_count == PIDS)
+        host_abort("fake: too many dead");
+    dead[dead_count++] = pid;
+}
+
+void fake_write_past(int fd, const void *data, size_t size)
+{
+    struct object *object = object_of(fd);
+    const int to = 1 - fds[fd].end;
+
+    object->data[to] = realloc(object->data[to], object->size[to] + size);
+    memcpy(object->data[to] + object->size[to], data, size);
+    object->size[to] += size;
+}
+
+void fake_close_unseen(int fd)
+{
+    host_close(fd);
+}
+
+int fake_open_fds(void)
+{
+    int count = 0;
+
+    for (int fd = 3; fd < FDS; fd++)
+        count += fds[fd].object != 0;
+    return count;
+}
+
+void fake_no_fds(int count)
+{
+    failures_left = count;
+}
+
+/* ---- Memory of the guest ---- */
+
+static bool is_bad(const char *address, size_t size)
+{
+    if ((uintptr_t)address < 4096)
+        return true;
+    return bad_size > 0 && address < bad_address + bad_size && address + size > bad_address;
+}
+
+int host_copy(void *to, const void *from, size_t size)
+{
+    if (size == 0)
+        return 0;
+    if (is_bad(to, size) || is_bad(from, size))
+        return -EFAULT;
+    memcpy(to, from, size);
+    return 0;
+}
+
+bool host_copy_recover(void *ucontext)
+{
+    (void)ucontext;
+    return false;
+}
+
+int64_t host_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    (void)number, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
+    return -ENOSYS;
+}
+
+/* ---- Descriptors ---- */
+
+/* The read end is end 0 of a pipe. */
+static int make_pair(int kind, int cloexec, const int status[2], int capacity, int *ret_fds)
+{
+    const int object = new_object(kind);
+    const int first = new_fd(0, object, 0, cloexec, status[0]);
+
+    objects[object].capacity = capacity;
+    if (first < 0)
+        return first;
+    const int second = new_fd(0, object, 1, cloexec, status[1]);
+    if (second < 0) {
+        host_close(first);
+        return second;
+    }
+    ret_fds[0] = first;
+    ret_fds[1] = second;
+    return 0;
+}
+
+int host_pipe2(int *ret_fds, int flags)
+{
+    const int shared = flags & (O_NONBLOCK | O_DIRECT);
+    const int status[2] = { O_RDONLY | shared, O_WRONLY | shared };
+
+    if ((flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) != 0)
+        return -EINVAL;
+    if (is_bad((const char *)ret_fds, 2 * sizeof *ret_fds))
+        return -EFAULT;
+    return make_pair(HOST_PIPE, (flags & O_CLOEXEC) != 0, status, PIPE_BYTES, ret_fds);
+}
+
+int host_socketpair(int domain, int type, int protocol, int *ret_fds)
+{
+    const int status[2] = { O_RDWR | (type & SOCK_NONBLOCK), O_RDWR | (type & SOCK_NONBLOCK) };
+
+    if (domain != AF_UNIX)
+        return domain == AF_INET || domain == AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT;
+    if (protocol != 0 && protocol != PF_UNIX)
+        return -EPROTONOSUPPORT;
+    if (is_bad((const char *)ret_fds, 2 * sizeof *ret_fds))
+        return -EFAULT;
+    return make_pair(HOST_SOCKET, (type & SOCK_CLOEXEC) != 0, status, SOCKET_BYTES, ret_fds);
+}
+
+int host_socket(int domain, int type, int protocol)
+{
+    (void)protocol;
+    if (domain == AF_VSOCK)
+        host_abort("fake: a real AF_VSOCK socket was asked for");
+    return new_fd(0, new_object(HOST_SOCKET), 0, (type & SOCK_CLOEXEC) != 0,
+                  O_RDWR | (type & SOCK_NONBLOCK));
+}
+
+int host_close(int fd)
+{
+    struct object *object = object_of(fd);
+
+    if (fd >= MEMORY_FIRST)
+        return close(fd - MEMORY_FIRST);
+    if (object == NULL)
+        return -EBADF;
+    object->count[fds[fd].end]--;
+    fds[fd].object = 0;
+    if (object->count[0] == 0 && object->count[1] == 0) {
+        free(object->data[0]);
+        free(object->data[1]);
+        *object = (struct object){ .kind = HOST_OTHER };
+    }
+    return 0;
+}
+
+int host_close_range(unsigned first, unsigned last, int flags)
+{
+    if (first > last || (flags & ~(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) != 0)
+        return -EINVAL;
+    for (unsigned fd = first; fd <= last && fd < FDS; fd++) {
+        if ((flags & CLOSE_RANGE_CLOEXEC) != 0)
+            fds[fd].cloexec = 1;
+        else
+            host_close((int)fd);
+    }
+    return 0;
+}
+
+static int duplicate(int fd, int from, int cloexec)
+{
+    if (object_of(fd) == NULL)
+        return -EBADF;
+    return new_fd(from, fds[fd].object - 1, fds[fd].end, cloexec, fds[fd].status);
+}
+
+int host_dup(int fd)
+{
+    return duplicate(fd, 0, 0);
+}
+
+int host_dup2(int fd, int target)
+{
+    if (object_of(fd) == NULL || target < 0 || target >= FDS)
+        return -EBADF;
+    if (fd == target)
+        return target;
+    return host_dup3(fd, target, 0);
+}
+
+int host_dup3(int fd, int target, int flags)
+{
+    if ((flags & ~O_CLOEXEC) != 0 || fd == target)
+        return -EINVAL;
+    if (object_of(fd) == NULL || target < 0 || target >= FDS)
+        return -EBADF;
+    host_close(target);
+    return duplicate(fd, target, (flags & O_CLOEXEC) != 0);
+}
+
+/* O_NONBLOCK and its kin belong to the description: all descriptors of the same end. */
+static void set_status(int fd, int status)
+{
+    for (int other = 0; other < FDS; other++) {
+        if (fds[other].object == fds[fd].object && fds[other].end == fds[fd].end)
+            fds[other].status = (fds[other].status & O_ACCMODE) | status;
+    }
+}
+
+int64_t host_fcntl(int fd, int command, unsigned long argument)
+{
+    struct object *object = object_of(fd);
+
+    if (object == NULL)
+        return -EBADF;
+    switch (command) {
+    case F_DUPFD: return argument >= FDS ? -EINVAL : duplicate(fd, (int)argument, 0);
+    case F_DUPFD_CLOEXEC: return argument >= FDS ? -EINVAL : duplicate(fd, (int)argument, 1);
+    case F_GETFD: return fds[fd].cloexec;
+    case F_SETFD: fds[fd].cloexec = (int)argument & FD_CLOEXEC; return 0;
+    case F_GETFL: return fds[fd].status;
+    case F_SETFL: set_status(fd, (int)argument & (O_NONBLOCK | O_DIRECT | O_ASYNC)); return 0;
+    case F_GETPIPE_SZ: return object->kind == HOST_PIPE ? object->capacity : -EBADF;
+    case F_SETPIPE_SZ:
+        if (object->kind != HOST_PIPE)
+            return -EBADF;
+        for (object->capacity = 4096; (unsigned long)object->capacity < argument;)
+            object->capacity *= 2;
+        return object->capacity;
+    default: return -EINVAL;
+    }
+}
+
+int64_t host_ioctl(int fd, unsigned long request, void *argument)
+{
+    if (object_of(fd) == NULL)
+        return -EBADF;
+    switch (request) {
+    case FIONBIO: {
+        const int status = fds[fd].status & (O_NONBLOCK | O_DIRECT | O_ASYNC);
+
+        set_status(fd, *(int *)argument ? status | O_NONBLOCK : status & ~O_NONBLOCK);
+        return 0;
+    }
+    case FIOCLEX: fds[fd].cloexec = 1; return 0;
+    case FIONCLEX: fds[fd].cloexec = 0; return 0;
+    default: return -ENOTTY;
+    }
+}
+
+int host_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *ret_size)
+{
+    struct object *object = object_of(fd);
+    int value = 0;
+
+    if (object == NULL)
+        return -EBADF;
+    if (object->kind != HOST_SOCKET)
+        return -ENOTSOCK;
+    if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF))
+        value = object->capacity;
+    if (*ret_size > sizeof value)
+        *ret_size = sizeof value;
+    memcpy(ret_value, &value, *ret_size);
+    return 0;
+}
+
+int host_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+    struct object *object = object_of(fd);
+
+    if (object == NULL)
+        return -EBADF;
+    if (object->kind != HOST_SOCKET)
+        return -ENOTSOCK;
+    if (level == SOL_SOCKET && name == SO_SNDBUF && size >= sizeof(int))
+        object->capacity = 2 * *(const int *)value; /* net/core/sock.c sock_setsockopt() */
+    return 0;
+}
+
+int host_shutdown(int fd, int how)
+{
+    (void)how;
+    return object_of(fd) == NULL ? -EBADF : 0;
+}
+
+int64_t host_read(int fd, void *data, size_t size)
+{
+    struct object *object = object_of(fd);
+
+    if (object == NULL)
+        return -EBADF;
+    const int end = fds[fd].end;
+    if (object->size[end] == 0)
+        return object->count[1 - end] == 0 ? 0 : -EAGAIN;
+    if (size > object->size[end])
+        size = object->size[end];
+    memcpy(data, object->data[end], size);
+    object->size[end] -= size;
+    memmove(object->data[end], object->data[end] + size, object->size[end]);
+    return (int64_t)size;
+}
+
+int64_t host_write(int fd, const void *data, size_t size)
+{
+    struct object *object = object_of(fd);
+
+    if (object == NULL)
+        return -EBADF;
+    if (object->count[1 - fds[fd].end] == 0)
+        return -EPIPE;
+    if (object->size[1 - fds[fd].end] + size > (size_t)object->capacity)
+        return -EAGAIN;
+    fake_write_past(fd, data, size);
+    return (int64_t)size;
+}
+
+int host_identify(int fd, struct host_identity *ret_identity)
+{
+    struct object *object = object_of(fd);
+
+    if (object == NULL)
+        return -EBADF;
+    *ret_identity = (struct host_identity){ .kind = (uint32_t)object->kind };
+    if (object->kind == HOST_PIPE) {
+        ret_identity->device = 1;
+        ret_identity->object = (uint64_t)fds[fd].object;
+        ret_identity->access = fds[fd].end == 0 ? O_RDONLY : O_WRONLY;
+    } else if (object->kind == HOST_SOCKET) {
+        ret_identity->object = (uint64_t)fds[fd].object * 2 + (uint64_t)fds[fd].end;
+    }
+    return 0;
+}
+
+short host_poll_one(int fd, short events)
+{
+    struct object *object = object_of(fd);
+
+    if (object == NULL)
+        return POLLNVAL;
+    if (object->kind == HOST_OTHER)
+        return events & (POLLIN | POLLOUT);
+    const int end = fds[fd].end;
+    const bool alone = object->count[1 - end] == 0;
+    short bits = POLLOUT;
+    if (object->size[end] > 0)
+        bits |= POLLIN;
+    if (object->kind == HOST_PIPE) {
+        bits = end == 0 ? bits & POLLIN : bits & POLLOUT;
+        return (bits & events) | (alone ? (end == 0 ? POLLHUP : POLLERR) : 0);
+    }
+    if (alone)
+        bits |= POLLIN | POLLRDHUP;
+    return (bits & events) | (alone ? POLLHUP : 0);
+}
+
+static int count_ready(struct pollfd *list, nfds_t count)
+{
+    int ready = 0;
+
+    for (nfds_t i = 0; i < count; i++) {
+        list[i].revents = list[i].fd < 0 ? 0 : host_poll_one(list[i].fd, list[i].events);
+        ready += list[i].revents != 0;
+    }
+    return ready;
+}
+
+int host_poll(struct pollfd *list, nfds_t count, int64_t timeout_ns, const sigset_t *during)
+{
+    const uint64_t deadline = timeout_ns < 0 ? 0 : now_ns + (uint64_t)timeout_ns;
+    int ready = count_ready(list, count);
+
+    (void)during;
+    if (timeout_ns != 0)
+        sleeps++;
+    while (ready == 0 && timeout_ns != 0 && run_plan(deadline))
+        ready = count_ready(list, count);
+    if (ready != 0 || timeout_ns == 0)
+        return ready;
+    if (timeout_ns < 0)
+        return -EDEADLK;
+    now_ns = deadline;
+    return 0;
+}
+
+int host_bell_create(void)
+{
+    const int object = new_object(HOST_PIPE);
+
+    return new_fd(0, object, 1, 1, O_RDWR | O_NONBLOCK);
+}
+
+int host_bell_watch(int bell)
+{
+    return duplicate(bell, 0, 1);
+}
+
+void host_bell_ring(int bell)
+{
+    (void)bell;
+    wakes++;
+}
+
+void host_bell_harvest(int watch)
+{
+    (void)watch;
+}
+
+void host_ring_other(int32_t pid, int fd)
+{
+    (void)pid, (void)fd;
+}
+
+int host_reopen_writer(int fd)
+{
+    if (object_of(fd) == NULL)
+        return -EBADF;
+    return new_fd(0, fds[fd].object - 1, 1, 1, O_WRONLY | O_NONBLOCK);
+}
+
+int host_take_fd(int32_t pid, int fd)
+{
+    (void)pid;
+    return duplicate(fd, 0, 1);
+}
+
+int host_each_fd(void (*each)(void *context, int fd), void *context)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < FDS; fd++) {
+        if (fds[fd].object != 0) {
+            each(context, fd);
+            count++;
+        }
+    }
+    return count;
+}
+
+/* ---- Threads, processes, time ---- */
+
+uint32_t host_gettid(void)
+{
+    return current_tid;
+}
+
+int32_t host_getpid(void)
+{
+    return current_pid;
+}
+
+struct robust_list_head *host_robust_list(void)
+{
+    return NULL;
+}
+
+int host_cpu(void)
+{
+    return 0; /* everybody on one: nobody spins */
+}
+
+void host_yield(void)
+{
+    run_plan(now_ns == 0 ? 1 : now_ns);
+}
+
+uint64_t host_now_ns(void)
+{
+    return now_ns;
+}
+
+int64_t host_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+    if (atomic_load(word) != expected)
+        return -EAGAIN;
+    sleeps++;
+    if (deadline_ns != 0 && deadline_ns <= now_ns)
+        return -ETIMEDOUT;
+    while (run_plan(deadline_ns)) {
+        if (atomic_load(word) != expected)
+            return 0;
+    }
+    if (deadline_ns == 0)
+        return -EDEADLK;
+    now_ns = deadline_ns;
+    return -ETIMEDOUT;
+}
+
+void host_futex_wake(const _Atomic uint32_t *word, int count)
+{
+    (void)word, (void)count;
+    wakes++;
+}
+
+uint64_t host_process_start(int32_t pid)
+{
+    for (size_t i = 0; i < dead_count; i++) {
+        if (dead[i] == pid)
+            return 0;
+    }
+    return 1000 + (uint64_t)pid;
+}
+
+void host_sigmask(const sigset_t *new_mask, sigset_t *ret_old)
+{
+    if (ret_old != NULL)
+        *ret_old = mask;
+    if (new_mask != NULL)
+        mask = *new_mask;
+}
+
+uint64_t host_fd_limit(void)
+{
+    return FDS;
+}
+
+void host_program(char ret_name[16])
+{
+    strcpy(ret_name, "unit_tests");
+}
+
+/* ---- Memory of the arena: the kernel's own, so that one arena can be mapped twice ---- */
+
+int host_memory_create(const char *name, uint64_t size)
+{
+    const int fd = memfd_create(name, MFD_CLOEXEC);
+
+    if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
+        return -errno;
+    return fd + MEMORY_FIRST;
+}
+
+int64_t host_memory_size(int fd)
+{
+    const off_t size = fd < MEMORY_FIRST ? -1 : lseek(fd - MEMORY_FIRST, 0, SEEK_END);
+
+    return size < 0 ? -EBADF : size;
+}
+
+void *host_memory_map(int fd, uint64_t size)
+{
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                      fd - MEMORY_FIRST, 0);
+
+    return base == MAP_FAILED ? NULL : base;
+}
+
+void host_memory_unmap(void *base, uint64_t size)
+{
+    munmap(base, size);
+}
+
+void host_memory_drop(void *address, uint64_t size)
+{
+    memset(address, 0, size);
+}
+
+void *host_memory_private(uint64_t size)
+{
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return base == MAP_FAILED ? NULL : base;
+}
+
+_Noreturn void host_abort(const char *message)
+{
+    fprintf(stderr, "host_abort: %s\n", message);
+    abort();
+}

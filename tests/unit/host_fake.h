@@ -1,0 +1,45 @@
+/*
+ * host_fake.h - steering the fake host that the unit tests link in the place of host_linux.c
+ *
+ * The clock stands still until somebody sleeps: a sleep with a deadline moves it there at once, so
+ * a test of a ten-second time-out takes no time. A sleep without one runs the next action that the
+ * test planned, and when there is none the fake says -EDEADLK: nothing could ever wake the caller.
+ */
+#ifndef HOST_FAKE_H
+#define HOST_FAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* As after exec: no descriptors but 0 to 2, clock at 1 s, one live process. */
+void fake_reset(void);
+
+/* Plans `act` for when the clock reaches `at_ns`; actions run inside sleeps, in time's order. */
+void fake_plan(uint64_t at_ns, void (*act)(void *), void *context);
+#define FAKE_PLANS 32
+
+/* Sleeps that were made, and futex wakes, since the reset. */
+unsigned fake_sleeps(void);
+unsigned fake_wakes(void);
+
+/* From now on copies that touch [address, address + size) fail; size 0: none. */
+void fake_bad_memory(const void *address, size_t size);
+
+/* Who is alive, and which process and thread is running. */
+void fake_run_as(int32_t pid, uint32_t tid);
+void fake_kill(int32_t pid);
+
+/* Bytes that come past the net: written into the placeholder itself, as libc's own code might. */
+void fake_write_past(int fd, const void *data, size_t size);
+
+/* Closes the descriptor as a process that nobody watches does: the core isn't told. */
+void fake_close_unseen(int fd);
+
+/* Open descriptors, 0 to 2 not counted. */
+int fake_open_fds(void);
+
+/* The next `count` calls that make a descriptor fail with -EMFILE. */
+void fake_no_fds(int count);
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * test_options.c - run's options: where they end, who wins, what is refused
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+
+#define ARGV_MAX 16
+
+/* Parses "run" and the words up to NULL. */
+static bool parse(const char *environment, struct run_options *ret_options, char *ret_message,
+                  const char *const *words)
+{
+    static char copies[ARGV_MAX][256]; /* getopt_long() wants char *; program points in here */
+    char *argv[ARGV_MAX + 1];
+    static char *program[ARGV_MAX + 1];
+    int argc = 0;
+
+    argv[argc++] = "run";
+    for (; words[argc - 1] != NULL && argc < ARGV_MAX; argc++) {
+        snprintf(copies[argc], sizeof copies[argc], "%s", words[argc - 1]);
+        argv[argc] = copies[argc];
+    }
+    argv[argc] = NULL;
+    if (!run_options_parse(argc, argv, environment, ret_options, ret_message))
+        return false;
+    memcpy(program, ret_options->program,
+           (size_t)(argv + argc + 1 - ret_options->program) * sizeof *program);
+    ret_options->program = program;
+    return true;
+}
+
+#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* What the parser says when it refuses; "" when it doesn't. */
+static const char *refusal(const char *environment, const char *const *words)
+{
+    static char message[RUN_OPTIONS_MESSAGE];
+    struct run_options options = { .json = true };
+
+    message[0] = '\0';
+    if (parse(environment, &options, message, words)) {
+        run_options_fini(&options);
+        return "";
+    }
+    cr_expect(options.json && options.program == NULL, "touched on failure");
+    return message;
+}
+
+static struct run_options accepted(const char *environment, const char *const *words)
+{
+    char message[RUN_OPTIONS_MESSAGE] = "";
+    struct run_options options = { 0 };
+
+    cr_assert(parse(environment, &options, message, words), "refused: %s", message);
+    return options;
+}
+
+Test(options, a_program_alone)
+{
+    struct run_options options = accepted(NULL, WORDS("prog", "--json", "-v"));
+
+    cr_expect_str_eq(options.program[0], "prog");
+    cr_expect_str_eq(options.program[1], "--json");
+    cr_expect(!options.json && !options.verbose && !options.report && !options.on_command_line);
+    cr_expect_eq(options.emu.policy_count, 0);
+}
+
+Test(options, dashes_end_them)
+{
+    struct run_options options = accepted(NULL, WORDS("-v", "--", "--json"));
+
+    cr_expect_str_eq(options.program[0], "--json");
+    cr_expect(options.verbose && !options.json && options.on_command_line);
+    options = accepted(NULL, WORDS("--", "prog"));
+    cr_expect(!options.on_command_line);
+}
+
+Test(options, values_with_and_without_equals)
+{
+    struct run_options options =
+        accepted(NULL, WORDS("--net", "off", "--mmsg=openbsd", "--allow-native", "prog"));
+
+    cr_expect_eq(options.emu.net, EMU_NET_OFF);
+    cr_expect_eq(options.emu.mmsg, EMU_MMSG_OPENBSD);
+    cr_expect(options.emu.allow_native);
+    cr_expect_str_eq(options.program[0], "prog");
+}
+
+Test(options, policies_add_up)
+{
+    struct run_options options =
+        accepted(NULL, WORDS("--policy", "inet/dgram=native", "--policy=vsock=EAFNOSUPPORT", "p"));
+
+    cr_assert_eq(options.emu.policy_count, 2);
+    cr_expect_eq(options.emu.policy[0].family, AF_INET);
+    cr_expect_eq(options.emu.policy[0].type, SOCK_DGRAM);
+    cr_expect_eq(options.emu.policy[0].action, EMU_ACTION_NATIVE);
+    cr_expect_eq(options.emu.policy[1].family, AF_VSOCK);
+    cr_expect_eq(options.emu.policy[1].type, -1);
+    cr_expect_eq(options.emu.policy[1].action, EMU_ACTION_ERRNO);
+}
+
+Test(options, too_many_policies)
+{
+    char environment[2048] = "";
+
+    for (int i = 0; i <= EMU_MAX_POLICIES; i++)
+        strcat(environment, "policy=inet=native ");
+    cr_expect(strstr(refusal(environment, WORDS("prog")), "at most") != NULL);
+}
+
+Test(options, report_takes_its_file_only_with_equals)
+{
+    struct run_options options = accepted(NULL, WORDS("--report", "prog"));
+
+    cr_expect(options.report && options.report_file == NULL);
+    cr_expect_str_eq(options.program[0], "prog");
+    options = accepted(NULL, WORDS("--report=a", "--report=b", "prog"));
+    cr_expect_str_eq(options.report_file, "b");
+    run_options_fini(&options);
+    cr_expect(strstr(refusal(NULL, WORDS("--report=", "prog")), "file name") != NULL);
+}
+
+Test(options, environment_has_no_dashes)
+{
+    struct run_options options = accepted(" net=off\treport=FILE  v\npolicy=inet=native ",
+                                          WORDS("prog"));
+
+    cr_expect_eq(options.emu.net, EMU_NET_OFF);
+    cr_expect(options.verbose && !options.on_command_line);
+    cr_expect_eq(options.emu.policy_count, 1);
+    cr_expect_str_eq(options.report_file, "FILE");
+    run_options_fini(&options);
+}
+
+Test(options, the_command_line_wins)
+{
+    struct run_options options = accepted("net=off mmsg=openbsd report=a",
+                                          WORDS("--net=redirect", "--report=b", "prog"));
+
+    cr_expect_eq(options.emu.net, EMU_NET_REDIRECT);
+    cr_expect_eq(options.emu.mmsg, EMU_MMSG_OPENBSD);
+    cr_expect_str_eq(options.report_file, "b");
+    run_options_fini(&options);
+}
+
+Test(options, empty_environment_says_nothing)
+{
+    cr_expect_str_eq(refusal("", WORDS("prog")), "");
+    cr_expect_str_eq(refusal(" \n", WORDS("prog")), "");
+}
+
+Test(options, unknown_ones_are_named)
+{
+    cr_expect_str_eq(refusal(NULL, WORDS("--squeeze", "prog")), "run: unknown option --squeeze");
+    cr_expect_str_eq(refusal(NULL, WORDS("-x", "prog")), "run: unknown option -x");
+    cr_expect_str_eq(refusal(NULL, WORDS("--json=yes", "prog")), "run: unknown option --json=yes");
+    cr_expect_str_eq(refusal("squeeze", WORDS("prog")),
+                     "SOCKRIG_OPTIONS: unknown option --squeeze");
+    cr_expect(refusal("net=off -- prog", WORDS("prog"))[0] != '\0');
+}
+
+Test(options, names_are_written_out)
+{
+    cr_expect_str_eq(refusal(NULL, WORDS("--js", "prog")), "run: unknown option --js");
+    cr_expect_str_eq(refusal(NULL, WORDS("--ne=off", "prog")), "run: unknown option --ne=off");
+}
+
+Test(options, values_are_checked)
+{
+    cr_expect(strstr(refusal(NULL, WORDS("--net=sideways", "p")), "--net=sideways") != NULL);
+    cr_expect(strstr(refusal(NULL, WORDS("--net=sud", "p")), "isn't there yet") != NULL);
+    cr_expect(strstr(refusal(NULL, WORDS("--policy=nonsense", "p")), "nonsense") != NULL);
+    cr_expect(strstr(refusal(NULL, WORDS("--policy")), "needs a value") != NULL);
+    cr_expect(strstr(refusal("mmsg=linux mmsg=beos", WORDS("p")), "--mmsg=beos") != NULL);
+}
+
+Test(options, a_program_is_needed)
+{
+    cr_expect(strstr(refusal(NULL, WORDS(NULL)), "which program?") != NULL);
+    cr_expect(strstr(refusal(NULL, WORDS("-v")), "which program?") != NULL);
+    cr_expect(strstr(refusal(NULL, WORDS("-v", "--")), "which program?") != NULL);
+}
+
+Test(options, help_and_version_need_none)
+{
+    cr_expect_eq(accepted(NULL, WORDS("--help")).request, RUN_HELP);
+    cr_expect_eq(accepted(NULL, WORDS("--version", "--squeeze")).request, RUN_VERSION);
+    cr_expect(refusal("help", WORDS("prog"))[0] != '\0');
+}
+
+Test(options, an_endless_environment)
+{
+    char environment[20000];
+
+    memset(environment, 'x', sizeof environment - 1);
+    environment[sizeof environment - 1] = '\0';
+    cr_expect_str_eq(refusal(environment, WORDS("prog")), "SOCKRIG_OPTIONS: too long");
+    for (size_t i = 0; i < 400; i += 2)
+        memcpy(environment + i, "v ", 2);
+    environment[400] = '\0';
+    cr_expect_str_eq(refusal(environment, WORDS("prog")), "SOCKRIG_OPTIONS: too long");
+}
