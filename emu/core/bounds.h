@@ -26,7 +26,9 @@
 #define EMU_IOV_MAX 1024u          /* UIO_MAXIOV */
 #define EMU_RW_MAX 0x7ffff000u     /* MAX_RW_COUNT: more is silently cut */
 #define EMU_SPIN_NS 10000u         /* the longest spin before a sleep */
-#define EMU_ASK_NS 100000000u      /* how often a sleeper asks its placeholder when nobody watches */
+#define EMU_ASK_FIRST_NS 5000000ull    /* a sleeper asks its placeholder first after this time, */
+#define EMU_ASK_UNSEEN_NS 100000000ull /* then at least so often when a death could go unseen, */
+#define EMU_ASK_RARELY_NS 2000000000ull /* else at least so often */
 #define EMU_TRY_LIMIT 1000000u     /* rounds of one blocked call; more is a fault of ours */
 
 #endif

@@ -28,6 +28,7 @@ void transfer_init(struct transfer *transfer, int fd, const struct iovec *iov, i
         (flags & MSG_DONTWAIT) ||
         (atomic_load_explicit(&description->status, memory_order_relaxed) & O_NONBLOCK);
     transfer->started = false;
+    transfer->waited = false;
     transfer->ret_flags = 0;
 }
 
@@ -75,6 +76,7 @@ static int64_t run_blocking(struct emu_task *self, struct transfer *transfer, wa
         .set = &set,
         .deadline_ns = timeout_ns > 0 ? host_now_ns() + (uint64_t)timeout_ns : 0,
         .restarts = timeout_ns == 0, /* with SO_*TIMEO always EINTR: sock_intr_errno() */
+        .done = &transfer->done,
     };
     struct pin pin __attribute__((unused, cleanup(pin_undo))) = {self, transfer->index, self->pinned};
 

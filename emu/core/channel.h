@@ -24,6 +24,7 @@ struct transfer {
     int flags;            /* MSG_* */
     bool nonblock;
     bool started;  /* what happens once a call has happened */
+    bool waited;   /* a sender slept: a quarter must be free now, not just some */
     int ret_flags; /* MSG_TRUNC of a record */
 };
 

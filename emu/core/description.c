@@ -9,8 +9,8 @@
 #define BITS_IN (POLLIN | POLLRDNORM)
 #define BITS_OUT (POLLOUT | POLLWRNORM)
 
-uint32_t description_create(enum description_kind kind, uint32_t rx, uint32_t tx, uint32_t maker,
-                            uint32_t status)
+/* Fills one end in; it isn't live yet. Returns its index or ARENA_NONE. */
+static uint32_t make_end(const struct description_plan *plan, uint32_t slot)
 {
     uint32_t index = pool_take(&arena->header.descriptions, arena->descriptions_links,
                                EMU_MAX_DESCRIPTIONS);
@@ -20,12 +20,14 @@ uint32_t description_create(enum description_kind kind, uint32_t rx, uint32_t tx
         return ARENA_NONE;
     }
     description = description_at(index);
-    description->kind = kind;
-    description->rx = rx;
-    description->tx = tx;
-    description->peer = ARENA_NONE;
-    description->maker = maker;
-    atomic_store_explicit(&description->status, status, memory_order_relaxed);
+    atomic_store(&description->state, DESCRIPTION_MAKING | slot << 8);
+    description->kind = plan->kind;
+    description->rx = plan->rx;
+    description->tx = plan->tx;
+    description->rx_generation = plan->rx == ARENA_NONE ? 0 : buf_at(plan->rx)->generation;
+    description->tx_generation = plan->tx == ARENA_NONE ? 0 : buf_at(plan->tx)->generation;
+    description->maker = slot;
+    atomic_store_explicit(&description->status, plan->status, memory_order_relaxed);
     atomic_store_explicit(&description->shared, 0, memory_order_relaxed);
     atomic_store_explicit(&description->error, 0, memory_order_relaxed);
     atomic_store_explicit(&description->peek_offset, -1, memory_order_relaxed);
@@ -35,17 +37,62 @@ uint32_t description_create(enum description_kind kind, uint32_t rx, uint32_t tx
     atomic_store_explicit(&description->send_timeout_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&description->sample_fd, -1, memory_order_relaxed);
     atomic_store_explicit(&description->native, 0, memory_order_relaxed);
-    description_hold(description, maker);
-    atomic_store_explicit(&description->state, DESCRIPTION_LIVE, memory_order_release);
+    description_hold(description, slot);
     return index;
 }
 
-void description_pair(uint32_t a, uint32_t b)
+/* Gives a description back to the table; nothing names it any more. */
+static void free_end(uint32_t index)
 {
+    struct description *description = description_at(index);
+
+    atomic_fetch_add(&description->generation, 1);
+    for (int i = 0; i < (int)HOLDER_WORDS; i++) {
+        atomic_store_explicit(&description->holders[i], 0, memory_order_relaxed);
+    }
+    atomic_store_explicit(&description->state, DESCRIPTION_FREE, memory_order_release);
+    pool_give(&arena->header.descriptions, arena->descriptions_links, index);
+}
+
+static void discard_bufs(struct emu_task *self, const struct description_plan plans[2])
+{
+    if (plans[0].rx != ARENA_NONE) {
+        buf_discard(self, plans[0].rx);
+    }
+    if (plans[0].tx != ARENA_NONE) {
+        buf_discard(self, plans[0].tx);
+    }
+}
+
+int description_create_pair(struct emu_task *self, const struct description_plan plans[2],
+                            uint32_t ret_indexes[2])
+{
+    uint32_t slot = self->process->slot;
+    uint32_t a = make_end(&plans[0], slot);
+    uint32_t b = a == ARENA_NONE ? ARENA_NONE : make_end(&plans[1], slot);
+
+    if (b == ARENA_NONE) {
+        if (a != ARENA_NONE) {
+            free_end(a);
+        }
+        discard_bufs(self, plans);
+        return -ENFILE;
+    }
     description_at(a)->peer = b;
     description_at(a)->peer_generation = description_at(b)->generation;
     description_at(b)->peer = a;
     description_at(b)->peer_generation = description_at(a)->generation;
+    atomic_store_explicit(&description_at(a)->state, DESCRIPTION_LIVE, memory_order_release);
+    atomic_store_explicit(&description_at(b)->state, DESCRIPTION_LIVE, memory_order_release);
+    if (plans[0].rx != ARENA_NONE) {
+        buf_own(plans[0].rx);
+    }
+    if (plans[0].tx != ARENA_NONE) {
+        buf_own(plans[0].tx);
+    }
+    ret_indexes[0] = a;
+    ret_indexes[1] = b;
+    return 0;
 }
 
 struct description *description_peer(const struct description *description)
@@ -84,7 +131,10 @@ bool description_held(const struct description *description)
     return false;
 }
 
-/* One direction ends at one side. Says how; wakes both queues. */
+/*
+ * One direction ends at one side. Says how; wakes who waits at the other side. On this side nobody
+ * can: a blocked call pins its description, and poll learns of a closed number when it next looks.
+ */
 static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags, bool discard)
 {
     struct socket_buf *buf = buf_at(index);
@@ -98,8 +148,7 @@ static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags,
         state.head = state.used = state.seg_count = state.first_taken = state.charged = 0;
     }
     buf_publish_locked(buf, &state);
-    wait_notify_locked(&buf->readers, POLLHUP, &list);
-    wait_notify_locked(&buf->writers, POLLHUP, &list);
+    wait_notify_locked(flags & BUF_READER_GONE ? &buf->writers : &buf->readers, POLLHUP, &list);
     lock_release(self, &buf->lock);
     wake_list_flush(&list);
 }
@@ -125,26 +174,101 @@ void description_end(struct emu_task *self, struct description *description)
     }
 }
 
-void description_drop(struct emu_task *self, uint32_t index, uint32_t slot)
+/* The last steps of a description's life; each may be repeated. Requires: state is DYING. */
+static void bury(struct emu_task *self, uint32_t index)
+{
+    struct description *description = description_at(index);
+
+    description_end(self, description);
+    if (description->rx != ARENA_NONE) {
+        buf_release(self, description->rx, description->rx_generation, BUF_REF_READER);
+    }
+    if (description->tx != ARENA_NONE) {
+        buf_release(self, description->tx, description->tx_generation, BUF_REF_WRITER);
+    }
+    free_end(index);
+}
+
+/* Buries a description that nobody holds, unless somebody else does so already. */
+static void bury_if_unheld(struct emu_task *self, uint32_t index)
 {
     struct description *description = description_at(index);
     uint32_t live = DESCRIPTION_LIVE;
 
+    if (!description_held(description) &&
+        atomic_compare_exchange_strong(&description->state, &live,
+                                       DESCRIPTION_DYING | self->process->slot << 8)) {
+        bury(self, index);
+    }
+}
+
+void description_drop(struct emu_task *self, uint32_t index, uint32_t slot)
+{
+    struct description *description = description_at(index);
+
     atomic_fetch_and(&description->holders[slot / 64], ~(1ull << (slot % 64)));
-    if (description_held(description) ||
-        !atomic_compare_exchange_strong(&description->state, &live, DESCRIPTION_DYING)) {
-        return;
+    bury_if_unheld(self, index);
+}
+
+/* Whether a description, live or dying, names the buf as it is now. */
+static bool buf_is_named(uint32_t buf)
+{
+    uint32_t used = atomic_load_explicit(&arena->header.descriptions.fresh, memory_order_acquire);
+    uint32_t generation = atomic_load(&buf_at(buf)->generation);
+
+    for (uint32_t i = 0; i < used; i++) {
+        const struct description *description = description_at(i);
+        uint32_t state = atomic_load(&description->state) & 0xff;
+
+        if ((state == DESCRIPTION_LIVE || state == DESCRIPTION_DYING) &&
+            ((description->rx == buf && description->rx_generation == generation) ||
+             (description->tx == buf && description->tx_generation == generation))) {
+            return true;
+        }
     }
-    description_end(self, description);
-    if (description->rx != ARENA_NONE) {
-        buf_unref(self, description->rx);
+    return false;
+}
+
+static void sweep_bufs(struct emu_task *self, uint32_t slot)
+{
+    uint32_t used = atomic_load_explicit(&arena->header.bufs.fresh, memory_order_acquire);
+
+    for (uint32_t i = 0; i < used; i++) {
+        uint32_t transit = BUF_TRANSIT | slot << 8;
+
+        if (atomic_load(&buf_at(i)->life) != transit) {
+            continue;
+        }
+        if (buf_is_named(i)) {
+            atomic_compare_exchange_strong(&buf_at(i)->life, &transit, BUF_OWNED);
+        } else if (atomic_compare_exchange_strong(&buf_at(i)->life, &transit,
+                                                  BUF_TRANSIT | self->process->slot << 8)) {
+            buf_discard(self, i);
+        }
     }
-    if (description->tx != ARENA_NONE) {
-        buf_unref(self, description->tx);
+}
+
+void description_sweep(struct emu_task *self, uint32_t slot)
+{
+    uint32_t used = atomic_load_explicit(&arena->header.descriptions.fresh, memory_order_acquire);
+    uint32_t mine = self->process->slot << 8;
+
+    for (uint32_t i = 0; i < used; i++) {
+        struct description *description = description_at(i);
+        uint32_t making = DESCRIPTION_MAKING | slot << 8;
+        uint32_t dying = DESCRIPTION_DYING | slot << 8;
+
+        if (atomic_load(&description->state) == DESCRIPTION_LIVE) {
+            bury_if_unheld(self, i);
+        } else if (atomic_compare_exchange_strong(&description->state, &dying,
+                                                  DESCRIPTION_DYING | mine)) {
+            bury(self, i);
+        } else if (atomic_compare_exchange_strong(&description->state, &making,
+                                                  DESCRIPTION_MAKING | mine)) {
+            free_end(i);
+        }
     }
-    atomic_fetch_add(&description->generation, 1);
-    atomic_store_explicit(&description->state, DESCRIPTION_FREE, memory_order_release);
-    pool_give(&arena->header.descriptions, arena->descriptions_links, index);
+    sweep_bufs(self, slot);
 }
 
 static uint32_t socket_readiness(const struct description *description)

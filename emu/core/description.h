@@ -24,7 +24,8 @@ enum description_kind {
     DESCRIPTION_SEQPACKET,
 };
 
-enum { DESCRIPTION_FREE, DESCRIPTION_LIVE, DESCRIPTION_DYING };
+/* While it is made or freed, the slot of the process that does it stands above (<< 8). */
+enum { DESCRIPTION_FREE, DESCRIPTION_LIVE, DESCRIPTION_MAKING, DESCRIPTION_DYING };
 
 #define HOLDER_WORDS (EMU_MAX_PROCESSES / 64)
 
@@ -36,6 +37,8 @@ struct description {
     uint32_t tx;                 /* buf that it writes, or ARENA_NONE */
     uint32_t peer;               /* the description at the other end, as it was made */
     uint32_t peer_generation;
+    uint32_t rx_generation; /* of the bufs, when it was made */
+    uint32_t tx_generation;
     uint32_t maker;          /* slot of the process that made it */
     _Atomic uint32_t status; /* O_NONBLOCK, O_DIRECT */
     _Atomic uint32_t shared; /* 1: was inherited once; another process may hold either end */
@@ -49,7 +52,7 @@ struct description {
     _Atomic int32_t sample_fd; /* a number under which `maker` had it, for taking it over */
     _Atomic uint32_t native;      /* 1: the kernel serves it from now on */
     _Atomic uint64_t holders[HOLDER_WORDS];
-    uint64_t rest[19];
+    uint64_t rest[18];
 };
 static_assert(sizeof(struct description) == 384, "arena.def gives 384");
 
@@ -69,15 +72,20 @@ static inline bool description_is_socket(const struct description *description)
     return description->kind >= DESCRIPTION_STREAM;
 }
 
-/*
- * A new description that slot `maker` holds; takes over one reference of each buf.
- * Returns its index, or ARENA_NONE when the table is full (the bufs stay the caller's).
- */
-uint32_t description_create(enum description_kind kind, uint32_t rx, uint32_t tx, uint32_t maker,
-                            uint32_t status);
+/* One of the two ends that a new channel gets. */
+struct description_plan {
+    enum description_kind kind;
+    uint32_t rx; /* bufs in transit with the maker, or ARENA_NONE */
+    uint32_t tx;
+    uint32_t status;
+};
 
-/* Makes two descriptions each other's peer. Before either is reachable. */
-void description_pair(uint32_t a, uint32_t b);
+/*
+ * Makes two descriptions, each other's peer, that this process holds; they own the bufs then.
+ * Returns 0, or -ENFILE when the table is full: the bufs are discarded.
+ */
+int description_create_pair(struct emu_task *self, const struct description_plan plans[2],
+                            uint32_t ret_indexes[2]);
 
 /* The description at the other end while it lives, else NULL. */
 struct description *description_peer(const struct description *description);
@@ -101,6 +109,9 @@ uint32_t description_readiness(const struct description *description);
 
 /* Reads and clears the pending error: positive errno or 0. */
 int description_take_error(struct description *description);
+
+/* Ends what a dead process was making or freeing when it died. May be repeated. */
+void description_sweep(struct emu_task *self, uint32_t slot);
 
 /* Wakes everybody who waits on either of its directions. Requires: no lock. */
 void description_wake(struct emu_task *self, struct description *description, uint32_t events);

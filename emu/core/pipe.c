@@ -45,7 +45,7 @@ static int64_t read_nothing_there(struct emu_task *self, struct transfer *transf
     bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
     bool ended = state->flags & BUF_WRITER_GONE;
 
-    if (shared && (last || ended)) {
+    if (last || (shared && ended)) {
         switch (channel_ask(self, transfer->fd, description)) {
         case CHANNEL_CHANGED:
             return pipe_read_try(self, transfer, set, last);
@@ -149,7 +149,7 @@ static int64_t write_no_room(struct emu_task *self, struct transfer *transfer,
     struct socket_buf *buf = buf_at(description->tx);
     bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
 
-    if (shared && last && channel_ask(self, transfer->fd, description) == CHANNEL_CHANGED) {
+    if (last && channel_ask(self, transfer->fd, description) == CHANNEL_CHANGED) {
         return pipe_write_try(self, transfer, set, last);
     }
     if (transfer->nonblock) {

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #define BITS_ALWAYS (POLLERR | POLLHUP | POLLNVAL)
+#define WAS_EMULATED (1u << 31) /* in `want`: the number was emulated when the call began */
 #define BITS_READ (POLLIN | POLLRDNORM | POLLRDBAND | POLLRDHUP | POLLPRI)
 #define BITS_WRITE (POLLOUT | POLLWRNORM | POLLWRBAND)
 
@@ -89,17 +90,29 @@ static int64_t merge_real(struct poll_set *set)
         return rc;
     }
     for (uint32_t i = 0; i < set->count; i++) {
-        if (set->fds[i].fd < 0 || fdtab_get(set->fds[i].fd) || next >= set->real_count) {
+        if (next >= set->real_count || set->real[next].fd != set->fds[i].fd) {
             continue;
         }
         set->fds[i].revents = (short)((uint32_t)set->real[next].revents & set->want[i]);
         ready += set->fds[i].revents != 0;
         if (set->real[next].revents != 0 && set->fds[i].revents == 0) {
-            set->real[next].fd = ~set->real[next].fd; /* select: this bit isn't what it waits for */
+            set->real[next].fd = -1; /* select: this bit isn't what it waits for */
         }
         next++;
     }
     return ready;
+}
+
+/* Numbers that were closed under the call: they count once something else has ended it. */
+static uint32_t count_closed(const struct poll_set *set)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        count += (set->want[i] & WAS_EMULATED) && set->fds[i].fd >= 0 &&
+                 set->fds[i].revents == POLLNVAL;
+    }
+    return count;
 }
 
 static int64_t poll_try(struct emu_task *self, void *op, struct wait_set *wait, bool last)
@@ -118,7 +131,12 @@ static int64_t poll_try(struct emu_task *self, void *op, struct wait_set *wait, 
             continue;
         }
         description = fdtab_get(entry->fd);
-        if (!description) {
+        if (description) {
+            set->want[i] |= WAS_EMULATED;
+        } else if ((set->want[i] & WAS_EMULATED) && !fdtab_present(entry->fd)) {
+            entry->revents = POLLNVAL; /* closed meanwhile: that alone doesn't wake */
+            continue;
+        } else {
             set->real[set->real_count++] = (struct pollfd){entry->fd, entry->events, 0};
             continue;
         }
@@ -136,7 +154,7 @@ static int64_t poll_try(struct emu_task *self, void *op, struct wait_set *wait, 
             return rc;
         }
     }
-    return ready + rc > 0 ? ready + rc : WAIT_BLOCK;
+    return ready + rc > 0 ? ready + rc + count_closed(set) : WAIT_BLOCK;
 }
 
 static int64_t remaining_ns(uint64_t deadline_ns)

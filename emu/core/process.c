@@ -77,6 +77,7 @@ static void sweep_slot(struct emu_task *self, uint32_t slot)
 {
     wait_sweep(self, slot);
     drop_all(self, slot);
+    description_sweep(self, slot);
     free_slot(slot);
 }
 
@@ -120,11 +121,11 @@ int emu_process_join(struct emu_process *process, struct emu_task *self)
     lock_acquire(self, &arena->header.processes_lock);
     slot = find_slot(pid);
     if (slot == SLOT_NONE) {
-        slot = make_slot(pid, PROCESS_LIVE);
+        slot = make_slot(pid, PROCESS_EXPECTED);
     }
     if (slot != SLOT_NONE) {
         atomic_store(&process_at(slot)->start, start);
-        atomic_store(&process_at(slot)->state, PROCESS_LIVE);
+        atomic_store(&process_at(slot)->state, PROCESS_EXPECTED);
     }
     lock_release(self, &arena->header.processes_lock);
     if (slot == SLOT_NONE) {
@@ -206,6 +207,10 @@ int emu_process_rebuild(struct emu_task *self)
     if (any) {
         rc = host_each_fd(rebuild_one, &rebuild);
     }
+    /* From here on the parent adds no bits (expect_child), so what is too many goes for good. */
+    lock_acquire(self, &arena->header.processes_lock);
+    atomic_store(&process_at(self->process->slot)->state, PROCESS_LIVE);
+    lock_release(self, &arena->header.processes_lock);
     drop_unreferenced(self);
     return rc < 0 ? rc : rebuild.found;
 }
@@ -314,7 +319,10 @@ void emu_spawn_before(struct emu_task *self)
     list[0] = count;
 }
 
-/* The child inherited these, and may still be on its way to join. */
+/*
+ * The child inherited these. Until it has looked for itself, which it may have begun, its bits are
+ * set here: else what it inherited could end before it says that it has it.
+ */
 static void expect_child(struct emu_task *self, int32_t child, const uint32_t *list)
 {
     uint32_t slot;
@@ -323,7 +331,9 @@ static void expect_child(struct emu_task *self, int32_t child, const uint32_t *l
     slot = find_slot(child);
     if (slot == SLOT_NONE) {
         slot = make_slot(child, PROCESS_EXPECTED);
-        for (uint32_t i = 0; slot != SLOT_NONE && i < list[0]; i++) {
+    }
+    if (slot != SLOT_NONE && atomic_load(&process_at(slot)->state) == PROCESS_EXPECTED) {
+        for (uint32_t i = 0; i < list[0]; i++) {
             description_hold(description_at(list[1 + i]), slot);
         }
     }

@@ -13,7 +13,11 @@
 
 #include "fdtab.h"
 
-enum { PROCESS_FREE, PROCESS_EXPECTED, PROCESS_LIVE };
+enum {
+    PROCESS_FREE,
+    PROCESS_EXPECTED, /* made by the parent; or joined, but its table isn't rebuilt yet */
+    PROCESS_LIVE,     /* its bits are what it refers to */
+};
 
 struct process_record {
     _Atomic uint32_t state; /* PROCESS_* */

@@ -1,8 +1,7 @@
 /*
  * session.c - a session as a whole: making one, joining one, its options and its counts
  */
-#include "arena.h"
-#include "host.h"
+#include "description.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,6 +61,27 @@ void emu_session_set_watcher(int32_t pid, int bell_fd)
     atomic_store(&arena->header.watcher, pid);
 }
 
+/* What is in the table now, by the elements themselves: a pool may have lost one to a kill. */
+static uint32_t count_descriptions(void)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < atomic_load(&arena->header.descriptions.fresh); i++) {
+        count += atomic_load(&description_at(i)->state) != DESCRIPTION_FREE;
+    }
+    return count;
+}
+
+static uint32_t count_bufs(void)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < atomic_load(&arena->header.bufs.fresh); i++) {
+        count += atomic_load(&buf_at(i)->life) != BUF_FREE;
+    }
+    return count;
+}
+
 void emu_session_count(struct emu_session_counts *ret_counts)
 {
     const struct arena_header *header = &arena->header;
@@ -69,8 +89,8 @@ void emu_session_count(struct emu_session_counts *ret_counts)
     *ret_counts = (struct emu_session_counts){
         .processes_joined = atomic_load(&header->joined),
         .processes = atomic_load(&header->processes.used) - 1,
-        .descriptions = atomic_load(&header->descriptions.used),
-        .bufs = atomic_load(&header->bufs.used),
+        .descriptions = count_descriptions(),
+        .bufs = count_bufs(),
         .waiters = atomic_load(&header->waiters.used),
     };
 }

@@ -35,13 +35,12 @@ static unsigned shift_for(uint64_t bytes, uint64_t segs)
     return shift;
 }
 
-uint32_t buf_create(uint32_t bytes, uint32_t limit, uint8_t kind)
+uint32_t buf_create(uint32_t slot, uint32_t bytes, uint32_t limit, uint8_t kind)
 {
     unsigned shift = shift_for(bytes, 0);
-    uint32_t index;
-    uint32_t chunk;
-    struct socket_buf *buf;
     struct buf_state state = {.limit = limit, .kind = kind};
+    struct socket_buf *buf;
+    uint32_t index;
 
     if (shift > EMU_CHUNK_MAX_SHIFT) {
         return ARENA_NONE;
@@ -50,42 +49,71 @@ uint32_t buf_create(uint32_t bytes, uint32_t limit, uint8_t kind)
     if (index == ARENA_NONE) {
         return ARENA_NONE;
     }
-    chunk = arena_chunk_take(shift);
-    if (chunk == ARENA_NONE) {
-        pool_give(&arena->header.bufs, arena->bufs_links, index);
-        return ARENA_NONE;
-    }
     buf = buf_at(index);
-    state.chunk = chunk;
-    state.shift = (uint8_t)shift;
+    state.chunk = ARENA_NONE;
+    buf_publish_locked(buf, &state); /* nobody else can reach it yet */
     buf->old_chunk = 0;
     atomic_store_explicit(&buf->reader_cpu, -1, memory_order_relaxed);
     atomic_store_explicit(&buf->writer_cpu, -1, memory_order_relaxed);
-    atomic_store_explicit(&buf->refs, 1, memory_order_relaxed);
-    buf_publish_locked(buf, &state); /* nobody else can reach it yet */
+    atomic_store_explicit(&buf->refs, BUF_REF_READER | BUF_REF_WRITER, memory_order_relaxed);
+    atomic_store_explicit(&buf->life, BUF_TRANSIT | slot << 8, memory_order_release);
+    state.chunk = arena_chunk_take(shift);
+    state.shift = (uint8_t)shift;
+    buf_publish_locked(buf, &state);
+    if (state.chunk == ARENA_NONE) {
+        atomic_store(&buf->life, BUF_FREE);
+        pool_give(&arena->header.bufs, arena->bufs_links, index);
+        return ARENA_NONE;
+    }
     return index;
 }
 
-void buf_ref(struct socket_buf *buf)
+void buf_own(uint32_t index)
 {
-    atomic_fetch_add_explicit(&buf->refs, 1, memory_order_relaxed);
+    atomic_store_explicit(&buf_at(index)->life, BUF_OWNED, memory_order_release);
 }
 
-void buf_unref(struct emu_task *self, uint32_t index)
+/*
+ * In an order that a kill at any point makes harmless: the chunk is unnamed before it is given back
+ * and the buf is free before it is in the pool, so nothing is ever given back twice.
+ */
+void buf_discard(struct emu_task *self, uint32_t index)
 {
     struct socket_buf *buf = buf_at(index);
     struct buf_state state;
+    uint32_t chunk;
 
-    if (atomic_fetch_sub_explicit(&buf->refs, 1, memory_order_acq_rel) != 1) {
+    lock_acquire(self, &buf->lock);
+    state = buf_state_locked(buf);
+    chunk = state.chunk;
+    if (chunk != ARENA_NONE) {
+        buf_settle_locked(buf);
+        state.chunk = ARENA_NONE;
+        buf_publish_locked(buf, &state);
+    }
+    atomic_fetch_add_explicit(&buf->generation, 1, memory_order_relaxed);
+    lock_release(self, &buf->lock);
+    if (chunk != ARENA_NONE) {
+        arena_chunk_give(chunk, state.shift);
+    }
+    atomic_store_explicit(&buf->life, BUF_FREE, memory_order_release);
+    pool_give(&arena->header.bufs, arena->bufs_links, index);
+}
+
+void buf_release(struct emu_task *self, uint32_t index, uint32_t generation, uint32_t ref)
+{
+    struct socket_buf *buf = buf_at(index);
+    uint32_t owned = BUF_OWNED;
+    uint32_t before;
+
+    if (atomic_load(&buf->generation) != generation) {
         return;
     }
-    lock_acquire(self, &buf->lock);
-    buf_settle_locked(buf);
-    atomic_fetch_add_explicit(&buf->generation, 1, memory_order_relaxed);
-    state = buf_state_locked(buf);
-    lock_release(self, &buf->lock);
-    arena_chunk_give(state.chunk, state.shift);
-    pool_give(&arena->header.bufs, arena->bufs_links, index);
+    before = atomic_fetch_and(&buf->refs, ~ref);
+    if ((before & ~ref) == 0 && atomic_compare_exchange_strong(
+                                    &buf->life, &owned, BUF_TRANSIT | self->process->slot << 8)) {
+        buf_discard(self, index);
+    }
 }
 
 void buf_settle_locked(struct socket_buf *buf)

@@ -23,6 +23,14 @@
 #include "ring.h"
 #include "wait.h"
 
+/*
+ * A buf belongs to the two descriptions that name it, one as reader, one as writer. While it belongs
+ * to neither, being made or being freed, it is in the hands of one process, whose slot stands beside
+ * BUF_TRANSIT: the sweep of that process frees it.
+ */
+enum { BUF_REF_READER = 1, BUF_REF_WRITER = 2 };
+enum { BUF_FREE = 0, BUF_OWNED = 1, BUF_TRANSIT = 2 /* | slot << 8 */ };
+
 enum {
     BUF_WRITER_GONE = 1 << 0, /* the writing end was closed: end of file after the data */
     BUF_READER_GONE = 1 << 1, /* the reading end was closed */
@@ -63,7 +71,8 @@ struct socket_buf {
     _Atomic uint32_t generation;   /* grows when the buf is freed; read without the lock */
     _Atomic int16_t reader_cpu;    /* where they last ran: a hint, no guard */
     _Atomic int16_t writer_cpu;
-    _Atomic uint32_t refs;         /* descriptions that name it; no guard */
+    _Atomic uint32_t refs;         /* BUF_REF_*: descriptions that name it; no guard */
+    _Atomic uint32_t life;         /* BUF_FREE, ...; no guard */
     uint32_t old_chunk;            /* unit + 1 of a chunk that a killed owner left unreferenced */
     uint32_t old_shift;
     _Alignas(64) struct buf_state state[2];
@@ -130,14 +139,22 @@ static inline void buf_publish_locked(struct socket_buf *buf, const struct buf_s
 struct buf_state buf_peek(const struct socket_buf *buf);
 
 /*
- * A new, empty buf with room for `bytes`. Returns its index, ARENA_NONE when there is no more.
- * After: refs is 1.
+ * A new, empty buf with room for `bytes`, in transit with `slot`; both references are taken.
+ * Returns its index, ARENA_NONE when there is no more.
  */
-uint32_t buf_create(uint32_t bytes, uint32_t limit, uint8_t kind);
-void buf_ref(struct socket_buf *buf);
+uint32_t buf_create(uint32_t slot, uint32_t bytes, uint32_t limit, uint8_t kind);
 
-/* The last one frees it. Requires: no lock. */
-void buf_unref(struct emu_task *self, uint32_t index);
+/* Both descriptions that name it are there. */
+void buf_own(uint32_t index);
+
+/* Frees one that is in transit. Requires: no lock; nobody else can reach it. */
+void buf_discard(struct emu_task *self, uint32_t index);
+
+/*
+ * A description gives up its reference `ref`; the last one frees it. May be repeated, also after the
+ * buf was freed: `generation` tells. Requires: no lock.
+ */
+void buf_release(struct emu_task *self, uint32_t index, uint32_t generation, uint32_t ref);
 
 /*
  * Makes `state` hold `bytes` and `segs` more: 0, or -ENOMEM. May move it into a larger chunk.

@@ -21,17 +21,30 @@ static int64_t send_no_room(struct emu_task *self, struct transfer *transfer, st
     struct socket_buf *buf = buf_at(description->tx);
     bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
 
-    if (shared && last && channel_ask(self, transfer->fd, description) == CHANNEL_CHANGED) {
+    if (last && channel_ask(self, transfer->fd, description) == CHANNEL_CHANGED) {
         return again(self, transfer, set, last);
     }
     if (transfer->nonblock) {
         return sent_or(transfer, EAGAIN);
     }
+    transfer->waited |= last; /* from the sleep on, only unix_write_space lets it go on */
     wait_set_add(set, &buf->lock, &buf->writers, &buf->version,
                  atomic_load_explicit(&buf->reader_cpu, memory_order_relaxed),
                  POLLOUT | POLLWRNORM);
     set->shared = shared;
     return WAIT_BLOCK;
+}
+
+/*
+ * Whether a sender may add a segment: while less than its buffer is charged; but one that slept is
+ * woken only when a quarter at most is (sock_alloc_send_pskb, unix_writable).
+ */
+static bool has_room(const struct transfer *transfer, const struct buf_state *state)
+{
+    if (EMU_UNLIKELY(transfer->waited)) {
+        return 4ull * (state->charged + 1ull) <= state->limit;
+    }
+    return state->charged < state->limit;
 }
 
 /* Publishes what was added, wakes receivers, unlocks. */
@@ -58,6 +71,10 @@ static void send_commit(struct emu_task *self, struct socket_buf *buf,
  */
 static int add_segments(struct transfer *transfer, struct socket_buf *buf, struct buf_state *state)
 {
+    if (!has_room(transfer, state)) {
+        return 0;
+    }
+    transfer->waited = false;
     while (transfer->done < transfer->size && state->charged < state->limit) {
         uint32_t part = (uint32_t)base_min_u64(transfer->size - transfer->done, STREAM_CHUNK_MAX);
 
@@ -139,7 +156,7 @@ int64_t seqpacket_send_try(struct emu_task *self, void *op, struct wait_set *set
         error = EMSGSIZE;
     } else if (state.flags & BUF_SHUT) {
         error = EPIPE; /* a record never raises SIGPIPE */
-    } else if (state.charged >= state.limit) {
+    } else if (!has_room(transfer, &state)) {
         lock_release(self, &buf->lock);
         return send_no_room(self, transfer, set, last, seqpacket_send_try);
     } else if (buf_reserve_locked(buf, &state, size, 1) < 0) {

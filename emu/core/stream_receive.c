@@ -35,7 +35,7 @@ static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer,
     if (error != 0) {
         return transfer->done > 0 ? (int64_t)transfer->done : -error;
     }
-    if (shared && (last || flags & BUF_WRITER_GONE)) {
+    if (last || (shared && flags & BUF_WRITER_GONE)) {
         switch (channel_ask(self, transfer->fd, description)) {
         case CHANNEL_CHANGED:
             return again(self, transfer, set, last);

@@ -163,11 +163,13 @@ int64_t emu_fcntl(struct emu_task *self, int fd, int command, unsigned long argu
         }
         return rc;
     case F_SETFL:
-        rc = host_fcntl(fd, command, argument);
-        if (rc == 0) {
-            refresh_status(fd, description);
-            rc = argument & O_ASYNC ? emu_native_one(self, fd) : 0;
+        if ((argument & O_ASYNC) &&
+            !((argument & O_DIRECT) && description_is_socket(description))) {
+            rc = emu_native_one(self, fd);
+            return rc < 0 ? rc : EMU_NATIVE;
         }
+        rc = host_fcntl(fd, command, argument);
+        refresh_status(fd, description);
         return rc;
     case F_SETPIPE_SZ:
         if (description_is_socket(description)) {
@@ -199,11 +201,8 @@ int64_t emu_ioctl(struct emu_task *self, int fd, unsigned long request, void *ar
         refresh_status(fd, description);
         return rc;
     case FIOASYNC:
-        rc = host_ioctl(fd, request, argument);
-        if (rc == 0 && host_copy(&on, argument, sizeof on) == 0 && on) {
-            rc = emu_native_one(self, fd);
-        }
-        return rc;
+        rc = host_copy(&on, argument, sizeof on) == 0 && on ? emu_native_one(self, fd) : 0;
+        return rc < 0 ? rc : EMU_NATIVE;
     case FIONREAD:
         return store_int(argument, (int)(description_is_socket(description)
                                              ? stream_unread(description)

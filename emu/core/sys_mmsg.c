@@ -156,7 +156,8 @@ static int64_t receive_all(struct emu_task *self, int fd, struct mmsghdr *messag
         struct description *description = fdtab_get(fd);
 
         if (description) { /* the next call on the socket reports it, even EFAULT */
-            atomic_store(&description->error, (int)-rc);
+            /* An interrupted receive leaves ERESTARTSYS there, and SO_ERROR shows it. */
+            atomic_store(&description->error, rc == -EINTR ? 512 : (int)-rc);
         }
     }
     self->progress = 0;

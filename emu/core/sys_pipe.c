@@ -11,36 +11,21 @@
 /* Two descriptions over one buf. Returns 0, or -ENFILE and nothing is left. */
 static int make_ends(struct emu_task *self, const int fds[2], uint32_t slots, uint32_t status)
 {
-    uint32_t slot = self->process->slot;
-    uint32_t buf = buf_create(slots * EMU_PAGE, slots, DESCRIPTION_PIPE_READER);
-    uint32_t reader;
-    uint32_t writer;
+    uint32_t buf =
+        buf_create(self->process->slot, slots * EMU_PAGE, slots, DESCRIPTION_PIPE_READER);
+    const struct description_plan plans[2] = {
+        {DESCRIPTION_PIPE_READER, buf, ARENA_NONE, status & O_NONBLOCK}, /* O_DIRECT is the */
+        {DESCRIPTION_PIPE_WRITER, ARENA_NONE, buf, status},              /* writer's alone */
+    };
+    uint32_t ends[2];
 
-    if (buf == ARENA_NONE) {
+    if (buf == ARENA_NONE || description_create_pair(self, plans, ends) < 0) {
         return -ENFILE;
     }
-    buf_ref(buf_at(buf));
-    reader = description_create(DESCRIPTION_PIPE_READER, buf, ARENA_NONE, slot,
-                                status & O_NONBLOCK); /* O_DIRECT is the writer's alone */
-    writer = description_create(DESCRIPTION_PIPE_WRITER, ARENA_NONE, buf, slot, status);
-    if (reader == ARENA_NONE || writer == ARENA_NONE) {
-        if (reader != ARENA_NONE) {
-            description_drop(self, reader, slot);
-        } else {
-            buf_unref(self, buf);
-        }
-        if (writer != ARENA_NONE) {
-            description_drop(self, writer, slot);
-        } else {
-            buf_unref(self, buf);
-        }
-        return -ENFILE;
+    for (int i = 0; i < 2; i++) {
+        atomic_store_explicit(&description_at(ends[i])->sample_fd, fds[i], memory_order_relaxed);
+        fdtab_set(self, fds[i], ends[i]);
     }
-    description_pair(reader, writer);
-    atomic_store_explicit(&description_at(reader)->sample_fd, fds[0], memory_order_relaxed);
-    atomic_store_explicit(&description_at(writer)->sample_fd, fds[1], memory_order_relaxed);
-    fdtab_set(self, fds[0], reader);
-    fdtab_set(self, fds[1], writer);
     return 0;
 }
 

@@ -123,36 +123,27 @@ static int make_pair(struct emu_task *self, const int fds[2], enum description_k
                      uint32_t status, uint32_t limit)
 {
     uint32_t slot = self->process->slot;
-    uint32_t one = buf_create(EMU_PAGE * EMU_PIPE_SLOTS, limit, (uint8_t)kind);
-    uint32_t two = buf_create(EMU_PAGE * EMU_PIPE_SLOTS, limit, (uint8_t)kind);
-    uint32_t a = ARENA_NONE;
-    uint32_t b = ARENA_NONE;
+    uint32_t one = buf_create(slot, EMU_PAGE * EMU_PIPE_SLOTS, limit, (uint8_t)kind);
+    uint32_t two = one == ARENA_NONE
+                       ? ARENA_NONE
+                       : buf_create(slot, EMU_PAGE * EMU_PIPE_SLOTS, limit, (uint8_t)kind);
+    const struct description_plan plans[2] = {{kind, one, two, status}, {kind, two, one, status}};
+    uint32_t ends[2];
 
-    if (one != ARENA_NONE && two != ARENA_NONE) {
-        a = description_create(kind, one, two, slot, status);
-        b = description_create(kind, two, one, slot, status);
-    }
-    if (a != ARENA_NONE && b != ARENA_NONE) {
-        buf_ref(buf_at(one));
-        buf_ref(buf_at(two));
-        description_pair(a, b);
-        atomic_store_explicit(&description_at(a)->sample_fd, fds[0], memory_order_relaxed);
-        atomic_store_explicit(&description_at(b)->sample_fd, fds[1], memory_order_relaxed);
-        fdtab_set(self, fds[0], a);
-        fdtab_set(self, fds[1], b);
-        return 0;
-    }
-    if (a != ARENA_NONE || b != ARENA_NONE) {
-        description_drop(self, a != ARENA_NONE ? a : b, slot); /* and both bufs */
-    } else {
+    if (two == ARENA_NONE) {
         if (one != ARENA_NONE) {
-            buf_unref(self, one);
+            buf_discard(self, one);
         }
-        if (two != ARENA_NONE) {
-            buf_unref(self, two);
-        }
+        return -ENFILE;
     }
-    return -ENFILE;
+    if (description_create_pair(self, plans, ends) < 0) {
+        return -ENFILE;
+    }
+    for (int i = 0; i < 2; i++) {
+        atomic_store_explicit(&description_at(ends[i])->sample_fd, fds[i], memory_order_relaxed);
+        fdtab_set(self, fds[i], ends[i]);
+    }
+    return 0;
 }
 
 /* net.core.wmem_default as this socket got it; asked once, it hardly ever changes. */

@@ -108,6 +108,10 @@ int64_t emu_setsockopt(struct emu_task *self, int fd, int level, int name, const
     if (!description || level != SOL_SOCKET) {
         return EMU_NATIVE;
     }
+    if (needs_kernel(name)) { /* first what was sent, then the option: it asks how it was sent */
+        rc = emu_native_one(self, fd);
+        return rc < 0 ? rc : EMU_NATIVE;
+    }
     rc = host_setsockopt(fd, level, name, value, size);
     if (rc < 0) {
         return rc;
@@ -132,10 +136,7 @@ int64_t emu_setsockopt(struct emu_task *self, int fd, int level, int name, const
         atomic_store(&description->send_timeout_ns, timeout_ns(fd, name, value));
         break;
     default:
-        if (needs_kernel(name)) {
-            rc = emu_native_one(self, fd);
-        }
         break;
     }
-    return rc;
+    return 0;
 }

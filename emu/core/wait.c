@@ -260,29 +260,31 @@ struct wait_guard {
     uint32_t mark;
     int critical;
     const void *frame;
+    bool returned; /* false when the stack is unwound: the call ends and handlers may run again */
 };
 
 static void guard_undo(struct wait_guard *guard)
 {
     struct emu_task *self = guard->self;
 
-    self->critical = guard->critical;
+    self->critical = guard->returned ? guard->critical : 0;
     atomic_store_explicit(&guard->record->sleeping, 0, memory_order_relaxed);
     unregister_to(self, guard->record, guard->mark);
     self->wait_frame = guard->frame;
 }
 
-/* The soonest of the call's deadline and the next time to ask about unseen deaths. */
-static uint64_t next_wake_up(const struct wait_request *request)
+/*
+ * The soonest of the call's deadline and the next time to ask the placeholders. Where somebody may
+ * die unseen that is often; else ever more rarely, for bytes that come past the shim while we sleep.
+ */
+static uint64_t next_wake_up(const struct wait_request *request, uint32_t round)
 {
-    uint64_t ask;
+    bool unseen = request->set->shared &&
+                  (atomic_load_explicit(&arena->header.watcher, memory_order_relaxed) == 0 ||
+                   atomic_load_explicit(&arena->header.orphans, memory_order_relaxed) != 0);
+    uint64_t ask = EMU_ASK_FIRST_NS << base_min_u32(2 * round, 20);
 
-    if (!request->set->shared ||
-        (atomic_load_explicit(&arena->header.watcher, memory_order_relaxed) != 0 &&
-         atomic_load_explicit(&arena->header.orphans, memory_order_relaxed) == 0)) {
-        return request->deadline_ns;
-    }
-    ask = host_now_ns() + EMU_ASK_NS;
+    ask = host_now_ns() + base_min_u64(ask, unseen ? EMU_ASK_UNSEEN_NS : EMU_ASK_RARELY_NS);
     return request->deadline_ns ? base_min_u64(ask, request->deadline_ns) : ask;
 }
 
@@ -302,7 +304,8 @@ static int64_t reason_to_end(struct emu_task *self, const struct wait_request *r
                              uint32_t interrupts, uint32_t interrupts_final)
 {
     if (self->interrupts != interrupts &&
-        (!request->restarts || self->interrupts_final != interrupts_final)) {
+        (!request->restarts || self->interrupts_final != interrupts_final ||
+         (request->done && *request->done > 0))) {
         return -EINTR;
     }
     if (request->deadline_ns && host_now_ns() >= request->deadline_ns) {
@@ -313,26 +316,29 @@ static int64_t reason_to_end(struct emu_task *self, const struct wait_request *r
 
 /* One round of register, try again, sleep. WAIT_BLOCK: go on. */
 static int64_t wait_once(struct emu_task *self, struct task_record *record,
-                         const struct wait_request *request)
+                         const struct wait_request *request, uint32_t round)
 {
     struct wait_guard guard __attribute__((unused, cleanup(guard_undo))) = {
         self, record, atomic_load_explicit(&record->waiters, memory_order_relaxed),
-        self->critical, self->wait_frame};
+        self->critical, self->wait_frame, false};
     uint32_t wake = atomic_load(&record->wake);
     int64_t result;
 
     self->wait_frame = __builtin_frame_address(0);
     result = register_all(self, record, request->set);
     if (result < 0) {
+        guard.returned = true;
         return result;
     }
     request->set->count = 0;
     request->set->shared = false;
     result = request->try(self, request->op, request->set, true);
     if (result != WAIT_BLOCK) {
+        guard.returned = true;
         return result;
     }
-    result = sleep_now(self, record, wake, next_wake_up(request), request);
+    result = sleep_now(self, record, wake, next_wake_up(request, round), request);
+    guard.returned = true;
     return result == -EDEADLK ? result : WAIT_BLOCK;
 }
 
@@ -361,7 +367,7 @@ int64_t wait_run(struct emu_task *self, const struct wait_request *request)
         if (!record) {
             return -ENOMEM;
         }
-        result = wait_once(self, record, request);
+        result = wait_once(self, record, request, round);
         if (result != WAIT_BLOCK) {
             return result;
         }

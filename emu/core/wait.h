@@ -62,7 +62,8 @@ struct wait_request {
     void *op;
     struct wait_set *set;
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
-    bool restarts;        /* handlers with SA_RESTART don't end it */
+    bool restarts;        /* handlers with SA_RESTART don't end it ... */
+    const uint64_t *done; /* ... unless this says that something was moved already; or NULL */
     /* Sleeps for poll, where real descriptors are watched too; NULL: on the wake word. */
     int64_t (*sleep)(struct emu_task *self, struct task_record *record, uint32_t expected,
                      uint64_t deadline_ns, void *op);
