@@ -10,6 +10,10 @@ static long created(struct emu_task *self, int64_t result)
 {
     if (result >= 0) {
         session_first_descriptor();
+        if (EMU_UNLIKELY(shim_thread.state == THREAD_SPAWNING)) {
+            emu_spawn_after(self, -1); /* popen's own pipe: its child inherits that, too */
+            emu_spawn_before(self);
+        }
     }
     return route_leave(self, result);
 }

@@ -29,6 +29,7 @@ bool spawn_begin(const char *path, char *const *envp, struct environment *ret_en
     if (self) {
         emu_spawn_before(self);
         route_exit(self);
+        shim_thread.spawned = -1;
         shim_thread.state = THREAD_SPAWNING;
     }
     return true;

@@ -147,7 +147,7 @@ FILE *wrap_popen(const char *command, const char *mode)
     environ = environment.vector;
     stream = popen_of_libc(command, mode);
     environ = before;
-    spawn_end(&environment, -1);
+    spawn_end(&environment, stream ? shim_thread.spawned : -1);
     return stream;
 }
 

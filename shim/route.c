@@ -28,7 +28,17 @@ long route_error(long negative_errno)
 
 bool route_in_spawned_child(void)
 {
-    return shim_thread.state == THREAD_SPAWNING && (pid_t)RAW0(SYS_getpid) != shim.process.pid;
+    pid_t pid;
+
+    if (EMU_LIKELY(shim_thread.state != THREAD_SPAWNING)) {
+        return false;
+    }
+    pid = (pid_t)RAW0(SYS_getpid);
+    if (pid == shim.process.pid) {
+        return false;
+    }
+    shim_thread.spawned = pid; /* our memory: the parent reads it */
+    return true;
 }
 
 void route_set_ending(void)

@@ -33,6 +33,7 @@ struct shim_thread {
     struct emu_task task;
     enum thread_state state;
     bool no_cancel;          /* the call came through one of libc's _nocancel entries */
+    pid_t spawned;           /* the child of a spawn, as that child itself found */
     int fork_slot;           /* from emu_fork_before() until fork has returned */
     uint64_t put_off;        /* signals that were sent again and are blocked meanwhile */
     const char *other_stack; /* the alternate stack that a handler runs on, while a call waits */

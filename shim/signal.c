@@ -161,7 +161,7 @@ static uint64_t word_of(const struct sigaction *action)
 /* What the kernel held, as the guest knows it. `word` is what our table held. */
 static void show_old(const struct kernel_action *old, uint64_t word, struct sigaction *ret_old)
 {
-    unsigned long flags = old->flags & ~KERNEL_SA_RESTORER;
+    unsigned long flags = old->flags;
     uintptr_t address = (uintptr_t)old->handler;
 
     if (old->handler == signal_handler) {

@@ -49,13 +49,13 @@ static inline void message_receive(int fd, size_t data_size, size_t control_size
                                    struct message_received *ret_received)
 {
     static _Thread_local union message_control control;
+    memset(ret_received, 0, sizeof *ret_received);
     struct iovec vector = { .iov_base = ret_received->data, .iov_len = data_size };
     struct msghdr message = { .msg_iov = &vector,
                               .msg_iovlen = 1,
                               .msg_control = control_size == 0 ? NULL : &control,
                               .msg_controllen = control_size };
     CHECK(data_size <= sizeof ret_received->data && control_size <= sizeof control);
-    memset(ret_received, 0, sizeof *ret_received);
     memset(&control, 0, sizeof control);
     ret_received->size = CHECK_OK(recvmsg(fd, &message, flags));
     ret_received->flags = message.msg_flags;

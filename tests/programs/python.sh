@@ -8,7 +8,7 @@ if [ ! -x "$python" ]; then
     exit 1
 fi
 
-cat >"$work/pipes.py" <<'END'
+cat >"$work/try_pipes.py" <<'END'
 import errno, fcntl, os, select, struct, termios
 r, w = os.pipe()
 print(os.write(w, b'x' * 1000), len(os.read(r, 4096)))
@@ -55,7 +55,7 @@ with os.fdopen(r) as reader, os.fdopen(w, 'w') as writer:
     print(repr(reader.readline()))
 print(os.writev(1, [b'a', b'b\n']))
 END
-cat >"$work/fork.py" <<'END'
+cat >"$work/try_fork.py" <<'END'
 import os, signal, sys
 r, w = os.pipe()
 back_r, back_w = os.pipe()
@@ -110,7 +110,7 @@ if pid == 0:
 os.close(w)
 print(os.read(r, 100), os.read(r, 100), os.waitpid(pid, 0)[1])
 END
-cat >"$work/sockets.py" <<'END'
+cat >"$work/try_sockets.py" <<'END'
 import os, socket, threading, time
 a, b = socket.socketpair()
 print(a.family.name, a.type.name, a.proto, a.getsockname(), b.getpeername())
@@ -155,7 +155,7 @@ with a.makefile('rw') as stream, b:
     print(repr(stream.readline()), repr(stream.readline()))
 a.close()
 END
-cat >"$work/threads.py" <<'END'
+cat >"$work/try_threads.py" <<'END'
 import os, queue, threading
 r, w = os.pipe()
 count = 2000
@@ -192,7 +192,7 @@ for t in threads: t.start()
 for t in threads: t.join()
 print(sorted(results.queue))
 END
-cat >"$work/processes.py" <<'END'
+cat >"$work/try_processes.py" <<'END'
 import hashlib, subprocess, sys
 data = bytes(i * 7 % 251 for i in range(1 << 20))
 print(subprocess.run(['cat'], input=data, capture_output=True).stdout == data)
@@ -223,7 +223,7 @@ print(subprocess.run(['sh', '-c', 'kill -9 $$'], capture_output=True).returncode
 print(subprocess.getoutput('echo popen; echo error >&2'))
 print([subprocess.run(['true'], pass_fds=[0]).returncode for _ in range(10)])
 END
-cat >"$work/selectors.py" <<'END'
+cat >"$work/try_selectors.py" <<'END'
 import os, select, selectors, signal, socket, threading
 pairs = [socket.socketpair() for _ in range(20)]
 poller = selectors.PollSelector()
@@ -265,7 +265,7 @@ except Alarm:
 os.close(w); print(p.poll(0) != []); os.close(r)
 END
 for script in pipes fork sockets threads processes selectors; do
-    same "$script" "$python" "$work/$script.py"
+    same "$script" "$python" "$work/try_$script.py"
 done
 same 'interpreter at the end of a pipe' sh -c "echo 'print(6 * 7)' | $python -"
 same 'unbuffered output' sh -c "$python -u -c 'for i in range(2000): print(i)' | cksum"

@@ -40,7 +40,9 @@ same 'dash script' dash "$work/posix"
 same 'bash script' bash "$work/posix"
 same 'bash script with its own' bash "$work/bashisms"
 same 'bash -c pipeline' bash -c 'seq 1 200000 | sort | md5sum'
+code=3
 same 'sh -c exit' sh -c 'echo x | (cat; exit 3)'
+code=0
 input=$work/posix
 same 'dash from stdin' dash
 same 'bash from stdin' bash

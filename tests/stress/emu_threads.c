@@ -289,6 +289,7 @@ static pid_t fork_process(const struct round *round, int number, struct emu_task
         return -1;
     const pid_t child = fork();
     if (child == 0) {
+        emu_task_enter(self, &process);
         emu_fork_child(self, slot);
         alarm(ROUND_LIMIT_S);
         run_crew(round, number, self);

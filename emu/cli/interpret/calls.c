@@ -2,7 +2,8 @@
  * calls.c - the calls that a script may make: calls.def as a table, called through libffi
  *
  * One signature serves both: libc's `name(...)` and the emulator's `emu_name(self, ...)`. Where the
- * emulator has no function (PLACEHOLDER) or answers EMU_NATIVE, libc's is called on the placeholder.
+ * emulator has no function (PLACEHOLDER) or answers EMU_NATIVE, libc's is called on the
+ * placeholder.
  */
 #include "interpret/calls.h"
 
@@ -23,17 +24,18 @@
 #include "emu.h"
 #include "interpret/args.h"
 
-#define EMU_FULL(name) (void (*)(void)) emu_##name
-#define EMU_REFUSED(name) (void (*)(void)) emu_##name
-#define EMU_SWITCHES(name) (void (*)(void)) emu_##name
+#define EMU_FULL(name)        (void (*)(void)) emu_##name
+#define EMU_REFUSED(name)     (void (*)(void)) emu_##name
+#define EMU_SWITCHES(name)    (void (*)(void)) emu_##name
 #define EMU_PLACEHOLDER(name) NULL
 
 static const struct call calls[] = {
-#define CALL(name, group, signature, parameters, level, note)                                      \
-    { #name, signature, KINDS_##name, (void (*)(void))name, EMU_##level(name) },
+#define CALL(name, group, signature, parameters, level, note) \
+    { #name, #group, signature, KINDS_##name, (void (*)(void))name, EMU_##level(name) },
 #include "calls.def"
 #undef CALL
-#define HELPER(name, signature, kinds) { #name, signature, kinds, (void (*)(void))name, NULL },
+#define HELPER(name, signature, kinds) \
+    { #name, "helper", signature, kinds, (void (*)(void))name, NULL },
     HELPERS(HELPER)
 #undef HELPER
 };
@@ -118,14 +120,34 @@ int64_t call_real(const struct call *call, const uint64_t *arguments)
     return result == -1 && errno != 0 ? -errno : result;
 }
 
-int64_t call_emu(const struct call *call, struct emu_task *self, const uint64_t *arguments)
+/* True when the kernel made a new descriptor of this number: the emulator must forget the old. */
+static bool makes_descriptor(const struct call *call, const uint64_t *arguments)
+{
+    static const char *const names[] = { "open", "eventfd", "socket", "dup", "accept", "accept4" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(call->name, names[i]) == 0)
+            return true;
+    }
+    return strcmp(call->name, "fcntl") == 0 &&
+           (arguments[1] == F_DUPFD || arguments[1] == F_DUPFD_CLOEXEC);
+}
+
+int64_t call_emu(const struct call *call, struct emu_task *self, const uint64_t *arguments,
+                 bool *ret_native)
 {
     int64_t result = EMU_NATIVE;
 
     self->progress = 0;
+    *ret_native = false;
     if (call->emu)
         result = call_through(call->emu, call->signature, &ffi_type_sint64, self, arguments);
     if (result != EMU_NATIVE)
         return result;
-    return emu_native_result(self, call_real(call, arguments));
+    *ret_native = call->emu && (strcmp(call->group, "rw") == 0 || strcmp(call->group, "msg") == 0 ||
+                                strcmp(call->group, "poll") == 0);
+    result = call_real(call, arguments);
+    if (result >= 0 && makes_descriptor(call, arguments))
+        emu_fd_invalidate(self, (int)result);
+    return emu_native_result(self, result);
 }

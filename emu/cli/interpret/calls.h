@@ -10,6 +10,7 @@ struct emu_task;
 
 struct call {
     const char *name;
+    const char *group;     /* of calls.def; "helper" for those of args.h */
     const char *signature; /* of calls.def */
     const char *kinds;     /* one letter for each argument: see args.h */
     void (*real)(void);    /* libc's function */
@@ -27,7 +28,13 @@ const struct call *call_get(int number);
  */
 int64_t call_real(const struct call *call, const uint64_t *arguments);
 
-/* Calls the emulator's function, then libc's where that is the answer. Returns as call_real(). */
-int64_t call_emu(const struct call *call, struct emu_task *self, const uint64_t *arguments);
+/*
+ * Calls the emulator's function, then libc's where that is the answer.
+ *
+ * Returns as call_real(). *ret_native: the emulator has a function that moves data or waits, and
+ * libc's answered. (Flags and options are the placeholder's to answer, always.)
+ */
+int64_t call_emu(const struct call *call, struct emu_task *self, const uint64_t *arguments,
+                 bool *ret_native);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * compare.c - a script run on the kernel, on the emulator or on both, and what differs
  *
- * Each side has a forked process of its own, so that descriptors start at 3 and nothing is left over.
- * The two never run at the same time. Outcomes come back in shared memory, and stay there when a side
- * dies in the middle.
+ * Each side has a forked process of its own, so that descriptors start at 3 and nothing is left
+ * over. The two never run at the same time. Outcomes come back in shared memory, and stay there
+ * when a side dies in the middle.
  */
 #include "interpret/compare.h"
 
@@ -17,7 +17,7 @@
 
 #include "interpret/run.h"
 
-#define MAX_SIDES 2
+#define MAX_SIDES       2
 #define EXIT_UNREADABLE 125
 
 struct side_run {

@@ -1,7 +1,8 @@
 /*
  * constants.c - the constants of constants.def, by name and by value
  *
- * The kernel's newer constants stand here with their numbers, because Debian 12's headers lack them.
+ * The kernel's newer constants stand here with their numbers, because Debian 12's headers lack
+ * them.
  */
 #include "interpret/constants.h"
 
@@ -26,38 +27,38 @@
 #include <sys/uio.h>
 
 #ifndef F_DUPFD_QUERY
-#define F_DUPFD_QUERY 1027 /* include/uapi/linux/fcntl.h, 6.10 */
+#    define F_DUPFD_QUERY 1027 /* include/uapi/linux/fcntl.h, 6.10 */
 #endif
 #ifndef SO_PEERPIDFD
-#define SO_PASSPIDFD 76 /* include/uapi/asm-generic/socket.h, 6.5 */
-#define SO_PEERPIDFD 77
+#    define SO_PASSPIDFD 76 /* include/uapi/asm-generic/socket.h, 6.5 */
+#    define SO_PEERPIDFD 77
 #endif
 #ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83 /* 6.16 */
+#    define SO_PASSRIGHTS 83 /* 6.16 */
 #endif
 #ifndef SO_INQ
-#define SO_INQ 84 /* 6.17 */
-#define SCM_INQ SO_INQ
+#    define SO_INQ  84 /* 6.17 */
+#    define SCM_INQ SO_INQ
 #endif
 #ifndef MSG_CMSG_COMPAT
-#define MSG_CMSG_COMPAT 0x80000000 /* include/linux/socket.h; not for programs */
+#    define MSG_CMSG_COMPAT 0x80000000 /* include/linux/socket.h; not for programs */
 #endif
 #ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_UNSHARE 2 /* include/uapi/linux/close_range.h */
-#define CLOSE_RANGE_CLOEXEC 4
+#    define CLOSE_RANGE_UNSHARE 2 /* include/uapi/linux/close_range.h */
+#    define CLOSE_RANGE_CLOEXEC 4
 #endif
 #ifndef UIO_MAXIOV
-#define UIO_MAXIOV 1024
+#    define UIO_MAXIOV 1024
 #endif
 #ifndef SCM_CREDENTIALS
-#define SCM_CREDENTIALS 2
+#    define SCM_CREDENTIALS 2
 #endif
 
 static const struct {
     const char *name;
     int64_t value;
 } names[] = {
-#define NAME(name) { #name, (int64_t)(name) },
+#define NAME(name)  { #name, (int64_t)(name) },
 #define ERRNO(name) NAME(name)
 #define SIGNAL(name)
 #include "interpret/constants.def"

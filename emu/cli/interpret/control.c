@@ -1,8 +1,8 @@
 /*
  * control.c - ancillary data: msg_control=[{cmsg_len, cmsg_level, cmsg_type, cmsg_data}, ...]
  *
- * cmsg_data is a list of numbers (descriptors), a struct (credentials) or "bytes". Sending, cmsg_len
- * left out is the right one; receiving, fields left out are not looked at.
+ * cmsg_data is a list of numbers (descriptors), a struct (credentials) or "bytes". Sending,
+ * cmsg_len left out is the right one; receiving, fields left out are not looked at.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -14,7 +14,8 @@ static const struct expr *member(struct run *run, const struct expr *expr, const
     if (expr->kind != EXPR_STRUCT)
         run_fail(run, expr->place, "{cmsg_level=..., ...} must stand here");
     for (size_t i = 0; i < expr->count; i++) {
-        if (strcmp(expr->fields[i], "cmsg_len") != 0 && strcmp(expr->fields[i], "cmsg_level") != 0 &&
+        if (strcmp(expr->fields[i], "cmsg_len") != 0 &&
+            strcmp(expr->fields[i], "cmsg_level") != 0 &&
             strcmp(expr->fields[i], "cmsg_type") != 0 && strcmp(expr->fields[i], "cmsg_data") != 0)
             run_fail(run, expr->items[i]->place, "struct cmsghdr has no field '%s'",
                      expr->fields[i]);

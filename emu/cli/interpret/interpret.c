@@ -13,13 +13,13 @@ static const char help[] =
     "\n"
     "Runs scripts in strace's syntax, one task, and compares each call with what the script says.\n"
     "\n"
-    "  --on emu|kernel|both  where: in the emulator, in the kernel, or in both, which must agree [emu]\n"
+    "  --on emu|kernel|both  where; with both, the two must agree [emu]\n"
     "  -k, --keep-going      print every difference, not only a script's first\n"
     "  -v, --verbose         print every call and its result\n"
     "\n"
     "A script's lines:\n"
     "  pipe2([r, w], O_NONBLOCK) = 0              names in out positions are bound\n"
-    "  write(w, \"ab\"*4, 8) = 8                    strings: C escapes, *COUNT, +; pattern(seed, n)\n"
+    "  write(w, \"ab\"*4, 8) = 8                    C escapes, *COUNT, +; pattern(seed, n)\n"
     "  read(r, \"abab\", 4) = 4                     a buffer: what comes, or a name, or _\n"
     "  read(r, _, 9) = -1 EAGAIN                  also with strace's (explanation) behind it\n"
     "  read(r, _, 9) = ?                          blocks; interrupted it gives EINTR\n"
@@ -32,6 +32,7 @@ static const char help[] =
     "  repeat until -1 EAGAIN: write(w, \"x\", 1)   then `count` and `total` are set\n"
     "  check total == 4096                        n = 4 sets a variable; (n) never binds it\n"
     "  # on: kernel                               the script is for this side alone\n"
+    "  # native: yes                              the kernel may answer on the emulator's side\n"
     "\n"
     "Exit code: 0 same, 1 something differs, 125 a script can't be read.\n";
 

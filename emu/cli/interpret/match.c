@@ -1,8 +1,9 @@
 /*
  * match.c - what came out of a call against what the script says of it
  *
- * Everything that may differ between two implementations goes into the outcome's hash as well, named
- * by the script or not: the result, signals, transferred bytes, revents, message lengths and flags.
+ * Everything that may differ between two implementations goes into the outcome's hash as well,
+ * named by the script or not: the result, signals, transferred bytes, revents, message lengths and
+ * flags.
  */
 #include <errno.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "interpret/constants.h"
 #include "interpret/run.h"
@@ -22,6 +24,16 @@ static size_t append(char *text, size_t size, const char *more)
 
     snprintf(text + length, size - length, "%s", more);
     return strlen(text);
+}
+
+/* A pid: each side has its own. The script says so by getpid() and by "= (pid)". */
+static bool differs_by_nature(const struct run *run)
+{
+    const struct expr *wanted = run->statement->wanted.result;
+
+    return strcmp(run->statement->name, "getpid") == 0 ||
+           (wanted && wanted->kind == EXPR_GROUP && run->result > 1 &&
+            run->result == (int64_t)getpid());
 }
 
 void render_result(const struct run *run, char *ret_text, size_t size)
@@ -37,8 +49,8 @@ void render_result(const struct run *run, char *ret_text, size_t size)
         snprintf(part, sizeof(part), ", then = %lld", (long long)run->result);
     else if (run->result < 0 && !run->blocked)
         snprintf(part, sizeof(part), "= -1 %s", errno_name((int)-run->result, scratch));
-    else if (!run->blocked && strcmp(run->statement->name, "getpid") == 0)
-        snprintf(part, sizeof(part), "= (this process)"); /* each side has its own */
+    else if (!run->blocked && differs_by_nature(run))
+        snprintf(part, sizeof(part), "= (as it must be)");
     else if (!run->blocked)
         snprintf(part, sizeof(part), "= %lld", (long long)run->result);
     else
@@ -335,12 +347,14 @@ bool match_result(struct run *run, const struct wanted *wanted)
 
 void match_all(struct run *run, const struct wanted *wanted)
 {
+    if (run->native && run->result >= 0 && !run->script->native)
+        run_differs(run, run->statement->place,
+                    "the kernel answered, not the emulator (\"# native: yes\" allows it)");
     match_signals(run);
     if (!match_result(run, wanted))
         run_differs(run, run->statement->place, "result");
     else if (wanted->result && binds(wanted->result))
-        variable_bind(run, wanted->result->place, wanted->result->name,
-                      value_number(run->result));
+        variable_bind(run, wanted->result->place, wanted->result->name, value_number(run->result));
     match_buffers(run);
     if (wanted->contents)
         match_contents(run, wanted->contents);

@@ -121,8 +121,7 @@ static int parse_call(struct parser *parser, struct statement *statement)
     statement->name = parser->token.name;
     statement->call = call_find(statement->name);
     if (statement->call < 0)
-        return lex_error(parser->script, parser->token.place, "unknown call '%s'",
-                         statement->name);
+        return lex_error(parser->script, parser->token.place, "unknown call '%s'", statement->name);
     call = call_get(statement->call);
     if (parser_advance(parser) != 0 || parser_mark(parser, '(') != 0)
         return -1;
@@ -307,6 +306,8 @@ static int parse_header(struct script *script, const char *text)
         char word[16];
 
         line += *line == '\n';
+        if (strncmp(line, "# native: yes", 13) == 0)
+            script->native = true;
         if (sscanf(line, "# on: %15s", word) != 1 || strncmp(line, "# on:", 5) != 0)
             continue;
         if (strcmp(word, "kernel") == 0)
@@ -331,7 +332,8 @@ static char *read_file(struct script *script, const char *path, size_t *ret_size
     text = script_allocate(script, SCRIPT_MAX_SIZE + 1);
     *ret_size = fread(text, 1, SCRIPT_MAX_SIZE + 1, file);
     if (ferror(file) || *ret_size > SCRIPT_MAX_SIZE) {
-        fprintf(stderr, "%s: %s\n", path, ferror(file) ? strerror(errno) : "too large for a script");
+        fprintf(stderr, "%s: %s\n", path,
+                ferror(file) ? strerror(errno) : "too large for a script");
         text = NULL;
     }
     fclose(file);

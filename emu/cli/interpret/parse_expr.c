@@ -64,7 +64,8 @@ const char *parser_found(const struct parser *parser, char scratch[80])
         return "the end of the file";
     if (token->kind == TOKEN_NEWLINE)
         return "the end of the line";
-    snprintf(scratch, 80, "'%.*s'", (int)(token->end - token->start > 60 ? 60 : token->end - token->start),
+    snprintf(scratch, 80, "'%.*s'",
+             (int)(token->end - token->start > 60 ? 60 : token->end - token->start),
              parser->lexer.text + token->start);
     return scratch;
 }

@@ -71,8 +71,8 @@ static void run_until(struct run *run)
             break;
         if (run->result < 0 || run->blocked || count == RUN_MAX_REPEATS) {
             render_result(run, last, sizeof(last));
-            snprintf(run->outcome->got, sizeof(run->outcome->got), "%lld calls, total %lld, then %s",
-                     (long long)count, (long long)total, last);
+            snprintf(run->outcome->got, sizeof(run->outcome->got),
+                     "%lld calls, total %lld, then %s", (long long)count, (long long)total, last);
             run_differs(run, statement->place, "result");
             return;
         }

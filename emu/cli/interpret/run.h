@@ -1,8 +1,8 @@
 /*
  * run.h - one script being run on one side, in a process of its own
  *
- * Because the process is the script's own, nothing here is given back: what a statement allocates is
- * dropped at once when the next begins, and an error ends the process (run_fail()).
+ * Because the process is the script's own, nothing here is given back: what a statement allocates
+ * is dropped at once when the next begins, and an error ends the process (run_fail()).
  *
  * A statement is run in three steps: encode (expressions become memory and words, what must be
  * looked at afterwards is noted as a watch), call, match (each watch against what is there now).
@@ -15,11 +15,11 @@
 #include "interpret/script.h"
 
 #define RUN_MAX_VARIABLES 256
-#define RUN_MAX_WATCHES 32768 /* 2048 messages with a few fields each */
-#define RUN_MAX_SIGNALS 64    /* that arrive during one call */
-#define RUN_MEMORY (1u << 30) /* address space for one statement; only what is used is touched */
-#define RUN_MAX_FAULTS 64     /* fault() in one statement */
-#define RUN_MAX_REPEATS 2000000
+#define RUN_MAX_WATCHES   32768      /* 2048 messages with a few fields each */
+#define RUN_MAX_SIGNALS   64         /* that arrive during one call */
+#define RUN_MEMORY        (1u << 30) /* address space for one statement; touched where used */
+#define RUN_MAX_FAULTS    64         /* fault() in one statement */
+#define RUN_MAX_REPEATS   2000000
 
 enum value_kind { VALUE_NUMBER, VALUE_BYTES };
 
@@ -92,6 +92,7 @@ struct run {
     /* of the call that just ended */
     int64_t result;
     bool blocked;
+    bool native; /* on the emulator's side libc answered, not the emulator */
     size_t signal_count;
     siginfo_t signals[RUN_MAX_SIGNALS];
 };

@@ -11,10 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SCRIPT_MAX_ARGUMENTS 8 /* sendto and pselect have 6 */
-#define SCRIPT_MAX_SIGNALS 8   /* expected after one call */
-#define SCRIPT_MAX_DEPTH 64    /* of nested expressions */
-#define SCRIPT_MAX_ITEMS 4096  /* in one list */
+#define SCRIPT_MAX_ARGUMENTS 8    /* sendto and pselect have 6 */
+#define SCRIPT_MAX_SIGNALS   8    /* expected after one call */
+#define SCRIPT_MAX_DEPTH     64   /* of nested expressions */
+#define SCRIPT_MAX_ITEMS     4096 /* in one list */
 
 struct place {
     uint32_t line;
@@ -100,6 +100,7 @@ struct script {
     struct statement *statements;
     size_t count;
     unsigned sides; /* "# on:", a set of enum side */
+    bool native;    /* "# native: yes": channels may become native, libc may answer */
     void *blocks;   /* all memory of the tree */
 };
 

@@ -2,9 +2,9 @@
  * side.c - the two sides that a script runs on
  *
  * Kernel: the call is libc's; signals are counted by a handler. Emulator: the call is emu_NAME(),
- * SIGPIPE is what self->sigpipe says. A call that doesn't come back is interrupted by SIGALRM; a call
- * that would sleep in the emulator without a deadline is interrupted at once, because one task alone
- * can't be woken by anybody.
+ * SIGPIPE is what self->sigpipe says. A call that doesn't come back is interrupted by SIGALRM; a
+ * call that would sleep in the emulator without a deadline is interrupted at once, because one task
+ * alone can't be woken by anybody.
  */
 #include "interpret/side.h"
 
@@ -19,9 +19,9 @@
 #include "interpret/calls.h"
 #include "interpret/constants.h"
 
-#define EXPECTED_BLOCK_USEC 250000 /* a call that is expected to block is believed after this */
+#define EXPECTED_BLOCK_USEC  250000 /* a call that is expected to block is believed after this */
 #define UNEXPECTED_BLOCK_SEC 5
-#define HIDDEN_FD 900 /* above every number that a script meets */
+#define HIDDEN_FD            900 /* above every number that a script meets */
 
 static struct run *running; /* for handlers: one script a process */
 static struct emu_process process;
@@ -152,7 +152,7 @@ void side_call(struct run *run, const uint64_t *words)
         return;
     }
     task.sigpipe = false;
-    run->result = call_emu(call, &task, words);
+    run->result = call_emu(call, &task, words, &run->native);
     if (task.sigpipe && run->signal_count < RUN_MAX_SIGNALS) {
         siginfo_t *info = &run->signals[run->signal_count++];
 

@@ -16,16 +16,20 @@
 #include <sys/un.h>
 #include <time.h>
 
-#define FIELD(type, name, role, sent, received, companion)                                         \
-    { #name, offsetof(type, name), sizeof(((type *)0)->name), false, role, sent, received,         \
-      companion }
+#define FIELD(type, name, role, sent, received, companion)                                   \
+    {                                                                                        \
+#        name, offsetof(type, name), sizeof(((type *)0)->name), false, role, sent, received, \
+            companion                                                                        \
+    }
 #define SIGNED(type, name, sent, received)                                                         \
-    { #name, offsetof(type, name), sizeof(((type *)0)->name), true, ROLE_NUMBER, sent, received,   \
-      NULL }
-#define NUMBER(type, name, sent, received) FIELD(type, name, ROLE_NUMBER, sent, received, NULL)
-#define TYPE(tag, fields)                                                                          \
     {                                                                                              \
-        #tag, sizeof(struct tag), fields, sizeof(fields) / sizeof((fields)[0])                     \
+#        name, offsetof(type, name), sizeof(((type *)0)->name), true, ROLE_NUMBER, sent, received, \
+            NULL                                                                                   \
+    }
+#define NUMBER(type, name, sent, received) FIELD(type, name, ROLE_NUMBER, sent, received, NULL)
+#define TYPE(tag, fields)                                                      \
+    {                                                                          \
+#        tag, sizeof(struct tag), fields, sizeof(fields) / sizeof((fields)[0]) \
     }
 
 static const struct field iovec_fields[] = {
@@ -71,10 +75,10 @@ static const struct field timeval_fields[] = {
 const struct type type_timeval = TYPE(timeval, timeval_fields);
 
 static const struct field stat_fields[] = {
-    NUMBER(struct stat, st_dev, IN, ASKED),     NUMBER(struct stat, st_ino, IN, ASKED),
-    NUMBER(struct stat, st_mode, IN, ASKED),    NUMBER(struct stat, st_nlink, IN, ASKED),
-    NUMBER(struct stat, st_uid, IN, ASKED),     NUMBER(struct stat, st_gid, IN, ASKED),
-    SIGNED(struct stat, st_size, IN, ASKED),    SIGNED(struct stat, st_blksize, IN, ASKED),
+    NUMBER(struct stat, st_dev, IN, ASKED),    NUMBER(struct stat, st_ino, IN, ASKED),
+    NUMBER(struct stat, st_mode, IN, ASKED),   NUMBER(struct stat, st_nlink, IN, ASKED),
+    NUMBER(struct stat, st_uid, IN, ASKED),    NUMBER(struct stat, st_gid, IN, ASKED),
+    SIGNED(struct stat, st_size, IN, ASKED),   SIGNED(struct stat, st_blksize, IN, ASKED),
     SIGNED(struct stat, st_blocks, IN, ASKED),
 };
 const struct type type_stat = TYPE(stat, stat_fields);
@@ -113,7 +117,8 @@ static const struct field flock_fields[] = {
 static const struct type type_flock = TYPE(flock, flock_fields);
 
 static const struct field siginfo_fields[] = {
-    SIGNED(siginfo_t, si_signo, IN, ASKED), SIGNED(siginfo_t, si_errno, IN, ASKED),
+    SIGNED(siginfo_t, si_signo, IN, ASKED),
+    SIGNED(siginfo_t, si_errno, IN, ASKED),
     SIGNED(siginfo_t, si_code, IN, ASKED),
     { "si_fd", offsetof(siginfo_t, si_fd), sizeof(int), true, ROLE_NUMBER, IN, ASKED, NULL },
     { "si_band", offsetof(siginfo_t, si_band), sizeof(long), true, ROLE_NUMBER, IN, ASKED, NULL },
@@ -132,8 +137,8 @@ const struct field *type_field(const struct type *type, const char *name)
 
 const struct type *type_infer(const struct expr *expr)
 {
-    static const struct type *const types[] = { &type_timeval, &type_timespec, &type_linger,
-                                                &type_ucred,   &type_flock,    &type_pollfd,
+    static const struct type *const types[] = { &type_timeval,  &type_timespec, &type_linger,
+                                                &type_ucred,    &type_flock,    &type_pollfd,
                                                 &type_sockaddr, &type_siginfo };
 
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {

@@ -1,8 +1,9 @@
 /*
  * values.c - memory of a statement, variables, and the evaluation of expressions
  *
- * A value is a number or a string of bytes. Built-in functions: pattern(seed, size[, offset]): bytes
- * that differ at every offset, from `offset` on; len(bytes). fault() is no value: see encode.c.
+ * A value is a number or a string of bytes. Built-in functions: pattern(seed, size[, offset]):
+ * bytes that differ at every offset, from `offset` on; len(bytes). fault() is no value: see
+ * encode.c.
  */
 #include "interpret/run.h"
 
@@ -13,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGE 4096u
+#define PAGE         4096u
 #define VARIABLE_MAX (16u << 20)
 
 void run_fail(struct run *run, struct place place, const char *format, ...)
@@ -123,9 +124,10 @@ void variable_bind(struct run *run, struct place place, const char *name, struct
     if (value.kind == VALUE_BYTES) {
         uint8_t *copy = value.size <= VARIABLE_MAX ? malloc(value.size + 1) : NULL;
 
-        if (!copy)
+        if (copy)
+            memcpy(copy, value.bytes, value.size);
+        else
             run_fail(run, place, "no memory for the variable '%s'", name);
-        memcpy(copy, value.bytes, value.size);
         value.bytes = copy;
     }
     variable->value = value;
@@ -237,8 +239,7 @@ struct value evaluate(struct run *run, const struct expr *expr)
     case EXPR_BYTES: return value_bytes(expr->bytes, expr->size);
     case EXPR_NAME: return variable_get(run, expr);
     case EXPR_GROUP: return evaluate(run, expr->items[0]);
-    case EXPR_NEGATE:
-        return value_number(-(uint64_t)evaluate_number(run, expr->items[0]));
+    case EXPR_NEGATE: return value_number(-(uint64_t)evaluate_number(run, expr->items[0]));
     case EXPR_INVERT: return value_number(~evaluate_number(run, expr->items[0]));
     case EXPR_BINARY: return evaluate_binary(run, expr);
     case EXPR_FUNCTION: return evaluate_function(run, expr);
