@@ -54,7 +54,7 @@ int arena_create(void)
     }
     arena->header.size = EMU_ARENA_SIZE;
     arena->header.signature = layout_signature();
-    arena->header.hidden = (struct emu_hidden){.arena = fd, .bell = -1};
+    arena->header.hidden = (struct emu_hidden){ .arena = fd, .bell = -1 };
     memcpy(arena->header.magic, arena_magic, sizeof arena_magic);
     return fd;
 }

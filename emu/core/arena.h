@@ -21,7 +21,7 @@
 #define ARENA_NONE UINT32_MAX
 
 #define ARENA_CHUNK_CLASSES (EMU_CHUNK_MAX_SHIFT - EMU_CHUNK_MIN_SHIFT + 1)
-#define ARENA_CHUNK_UNITS (EMU_ARENA_SIZE >> EMU_CHUNK_MIN_SHIFT)
+#define ARENA_CHUNK_UNITS   (EMU_ARENA_SIZE >> EMU_CHUNK_MIN_SHIFT)
 
 /* Free indices of one table; the links stand in an array beside it. */
 struct pool {
@@ -38,10 +38,10 @@ struct arena_header {
     struct emu_hidden hidden;   /* numbers of the arena's and the bell's descriptors */
     _Atomic int32_t watcher;    /* pid of who watches members, or 0 */
     _Atomic int32_t watcher_bell;
-    _Atomic uint32_t joined;  /* processes that ever joined */
-    _Atomic uint32_t changes; /* grows when a process joins */
-    _Atomic uint32_t orphans; /* > 0: some end is held by a process we don't know */
-    _Atomic uint32_t units;   /* chunk units handed out so far, from the start of the data */
+    _Atomic uint32_t joined;    /* processes that ever joined */
+    _Atomic uint32_t changes;   /* grows when a process joins */
+    _Atomic uint32_t orphans;   /* > 0: some end is held by a process we don't know */
+    _Atomic uint32_t units;     /* chunk units handed out so far, from the start of the data */
     struct lock processes_lock; /* finding or making a process's record */
     struct pool processes;
     struct pool tasks;

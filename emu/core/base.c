@@ -13,7 +13,7 @@ _Noreturn void base_assert_failed(const char *text, const char *file, int line)
     char digits[12];
     size_t at = 0;
     int count = 0;
-    const char *parts[] = {"sockrig: broken invariant: ", text, " at ", file, ":"};
+    const char *parts[] = { "sockrig: broken invariant: ", text, " at ", file, ":" };
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         size_t size = strnlen(parts[i], sizeof message - 16 - at);

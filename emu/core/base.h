@@ -10,25 +10,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EMU_LIKELY(x) __builtin_expect(!!(x), 1)
+#define EMU_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define EMU_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* Ends the process with a message on the kernel's stderr: an invariant of the emulator is broken. */
+/* Ends the process with a message on the kernel's stderr: an invariant of the emulator is broken.
+ */
 _Noreturn void base_assert_failed(const char *text, const char *file, int line);
 
 /* Stays in release builds: a wrong byte is worse than an end. */
-#define EMU_ASSERT(x) \
-    do { \
-        if (EMU_UNLIKELY(!(x))) { \
+#define EMU_ASSERT(x)                                   \
+    do {                                                \
+        if (EMU_UNLIKELY(!(x))) {                       \
             base_assert_failed(#x, __FILE__, __LINE__); \
-        } \
+        }                                               \
     } while (0)
 
 /* Checked where building with -DEMU_DEBUG alone: on paths that are counted in nanoseconds. */
 #ifdef EMU_DEBUG
-#define EMU_DEBUG_ASSERT(x) EMU_ASSERT(x)
+#    define EMU_DEBUG_ASSERT(x) EMU_ASSERT(x)
 #else
-#define EMU_DEBUG_ASSERT(x) ((void)0)
+#    define EMU_DEBUG_ASSERT(x) ((void)0)
 #endif
 
 static inline uint32_t base_min_u32(uint32_t a, uint32_t b)

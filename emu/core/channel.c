@@ -19,14 +19,14 @@ void transfer_init(struct transfer *transfer, int fd, const struct iovec *iov, i
     transfer->index = description_index(description);
     transfer->generation = atomic_load_explicit(&description->generation, memory_order_relaxed);
     transfer->fd = fd;
-    transfer->cursor = (struct cursor){iov, count, 0};
+    transfer->cursor = (struct cursor){ iov, count, 0 };
     transfer->size = base_min_u64(size, EMU_RW_MAX);
     transfer->done = 0;
     transfer->target = 1;
     transfer->flags = flags;
-    transfer->nonblock =
-        (flags & MSG_DONTWAIT) ||
-        (atomic_load_explicit(&description->status, memory_order_relaxed) & O_NONBLOCK);
+    transfer->nonblock = (flags & MSG_DONTWAIT) ||
+                         (atomic_load_explicit(&description->status, memory_order_relaxed) &
+                          O_NONBLOCK);
     transfer->started = false;
     transfer->waited = false;
     transfer->ret_flags = 0;
@@ -38,7 +38,8 @@ struct socket_buf *channel_lock(struct emu_task *self, const struct transfer *tr
     struct socket_buf *buf = buf_at(index);
 
     lock_acquire(self, &buf->lock);
-    /* Whoever frees the description takes this lock first, so what holds now holds until release. */
+    /* Whoever frees the description takes this lock first, so what holds now holds until release.
+     */
     if (EMU_UNLIKELY(atomic_load_explicit(&transfer->description->generation,
                                           memory_order_relaxed) != transfer->generation)) {
         lock_release(self, &buf->lock);
@@ -69,7 +70,7 @@ static int64_t run_blocking(struct emu_task *self, struct transfer *transfer, wa
                             int64_t timeout_ns)
 {
     struct wait_item item;
-    struct wait_set set = {.items = &item, .capacity = 1};
+    struct wait_set set = { .items = &item, .capacity = 1 };
     struct wait_request request = {
         .try = try,
         .op = transfer,
@@ -78,7 +79,8 @@ static int64_t run_blocking(struct emu_task *self, struct transfer *transfer, wa
         .restarts = timeout_ns == 0, /* with SO_*TIMEO always EINTR: sock_intr_errno() */
         .done = &transfer->done,
     };
-    struct pin pin __attribute__((unused, cleanup(pin_undo))) = {self, transfer->index, self->pinned};
+    struct pin pin
+        __attribute__((unused, cleanup(pin_undo))) = { self, transfer->index, self->pinned };
 
     fdtab_pin(self, transfer->index);
     self->pinned = transfer->index + 1;
@@ -89,7 +91,7 @@ int64_t channel_run(struct emu_task *self, struct transfer *transfer, wait_try t
                     int64_t timeout_ns)
 {
     struct wait_item item;
-    struct wait_set set = {.items = &item, .capacity = 1};
+    struct wait_set set = { .items = &item, .capacity = 1 };
     int64_t result;
 
     if (EMU_UNLIKELY(timeout_ns < 0)) {
@@ -115,7 +117,7 @@ int64_t channel_run(struct emu_task *self, struct transfer *transfer, wait_try t
 static bool rescue(struct emu_task *self, int fd, struct description *description)
 {
     struct socket_buf *buf = buf_at(description->rx);
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
     bool any = false;
 
     lock_acquire(self, &buf->lock);

@@ -6,11 +6,11 @@
 #include "base.h"
 #include "bounds.h"
 
-#define HEAD_MAX 3776u          /* SKB_MAX_HEAD(0): what a page's head holds */
-#define RECORD_HEAD_MAX 16064u  /* SKB_MAX_ALLOC */
+#define HEAD_MAX         3776u            /* SKB_MAX_HEAD(0): what a page's head holds */
+#define RECORD_HEAD_MAX  16064u           /* SKB_MAX_ALLOC */
 #define RECORD_FRAGS_MAX (17u * EMU_PAGE) /* MAX_SKB_FRAGS pages */
-#define SKB_OVERHEAD 256u       /* sizeof(struct sk_buff), rounded to its slab */
-#define SKB_TAIL 320u           /* sizeof(struct skb_shared_info) */
+#define SKB_OVERHEAD     256u             /* sizeof(struct sk_buff), rounded to its slab */
+#define SKB_TAIL         320u             /* sizeof(struct skb_shared_info) */
 
 static uint32_t round_page(uint32_t size)
 {

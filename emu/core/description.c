@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define BITS_IN (POLLIN | POLLRDNORM)
+#define BITS_IN  (POLLIN | POLLRDNORM)
 #define BITS_OUT (POLLOUT | POLLWRNORM)
 
 /* Fills one end in; it isn't live yet. Returns its index or ARENA_NONE. */
@@ -134,17 +134,22 @@ bool description_held(const struct description *description)
 /*
  * One direction ends at one side. Says how; wakes who waits at the other side. On this side nobody
  * can: a blocked call pins its description, and poll learns of a closed number when it next looks.
+ * A socket's unread data is dropped, and `reset`, the other end, learns of it.
  */
-static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags, bool discard)
+static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags,
+                          struct description *reset)
 {
     struct socket_buf *buf = buf_at(index);
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
     struct buf_state state;
 
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
+    if (reset && state.seg_count > 0 && !(state.flags & BUF_READER_GONE)) {
+        atomic_store(&reset->error, ECONNRESET); /* once: under the lock that drops the data */
+    }
     state.flags |= (uint16_t)flags;
-    if (discard) {
+    if (flags & BUF_SHUT && flags & BUF_READER_GONE) {
         state.head = state.used = state.seg_count = state.first_taken = state.charged = 0;
     }
     buf_publish_locked(buf, &state);
@@ -161,16 +166,11 @@ void description_end(struct emu_task *self, struct description *description)
         return; /* the kernel tells the peer */
     }
     if (description->rx != ARENA_NONE) {
-        struct description *peer = description_peer(description);
-        struct buf_state state = buf_peek(buf_at(description->rx));
-
-        if (socket && peer && state.seg_count > 0) {
-            atomic_store(&peer->error, ECONNRESET);
-        }
-        end_direction(self, description->rx, BUF_READER_GONE | (socket ? BUF_SHUT : 0), socket);
+        end_direction(self, description->rx, BUF_READER_GONE | (socket ? BUF_SHUT : 0),
+                      socket ? description_peer(description) : NULL);
     }
     if (description->tx != ARENA_NONE) {
-        end_direction(self, description->tx, BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), false);
+        end_direction(self, description->tx, BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL);
     }
 }
 
@@ -327,7 +327,7 @@ int description_take_error(struct description *description)
 static void wake_queue(struct emu_task *self, uint32_t index, uint32_t events)
 {
     struct socket_buf *buf;
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
 
     if (index == ARENA_NONE) {
         return;

@@ -44,13 +44,13 @@ struct description {
     _Atomic uint32_t shared; /* 1: was inherited once; another process may hold either end */
     _Atomic int32_t error;   /* sk_err: a positive errno, reported once */
     _Atomic int32_t peek_offset;
-    _Atomic uint32_t receive_low; /* SO_RCVLOWAT */
-    _Atomic uint32_t identified;  /* 1: identity holds */
+    _Atomic uint32_t receive_low;       /* SO_RCVLOWAT */
+    _Atomic uint32_t identified;        /* 1: identity holds */
     _Atomic int64_t receive_timeout_ns; /* 0: none; < 0: at once */
     _Atomic int64_t send_timeout_ns;
     struct host_identity identity;
     _Atomic int32_t sample_fd; /* a number under which `maker` had it, for taking it over */
-    _Atomic uint32_t native;      /* 1: the kernel serves it from now on */
+    _Atomic uint32_t native;   /* 1: the kernel serves it from now on */
     _Atomic uint64_t holders[HOLDER_WORDS];
     uint64_t rest[18];
 };

@@ -108,28 +108,28 @@ struct emu_task {
     void *robust_saved;              /* list_op_pending of whoever we interrupted */
     const void *lock_held;           /* the arena's lock that this thread holds, or NULL */
     uint32_t tid;
-    uint32_t record; /* index + 1 of the arena's task record; 0: none yet */
-    int critical;    /* > 0: no handler of the guest may run now */
-    bool sigpipe;    /* out: raise SIGPIPE before returning */
-    bool signals_put_off;         /* a handler waits for `critical` to fall to 0 */
-    uint32_t interrupts;          /* handlers that ran in this thread */
-    uint32_t interrupts_final;    /* ... of these, without SA_RESTART */
-    uint64_t progress;            /* out, with EMU_NATIVE: bytes moved before the switch */
-    uint32_t spin_ns;             /* adaptive: how long the next spin may last */
-    int bell;                     /* epoll instance that watches the session's bell, or -1 */
-    uint32_t spins;               /* spins so far: now and then one is tried in full */
-    uint32_t pinned;              /* index + 1 of the description that a blocked call keeps */
-    const void *wait_frame;       /* frame of the blocked call, or NULL: see emu_task_clear() */
-    uint32_t *spawn_list;         /* descriptions kept over a spawn, see emu_spawn_before() */
-    uint64_t spawn_list_size;     /* in bytes */
-    const void *caller;           /* return address of the guest's call, for reports */
+    uint32_t record;                 /* index + 1 of the arena's task record; 0: none yet */
+    int critical;                    /* > 0: no handler of the guest may run now */
+    bool sigpipe;                    /* out: raise SIGPIPE before returning */
+    bool signals_put_off;            /* a handler waits for `critical` to fall to 0 */
+    uint32_t interrupts;             /* handlers that ran in this thread */
+    uint32_t interrupts_final;       /* ... of these, without SA_RESTART */
+    uint64_t progress;               /* out, with EMU_NATIVE: bytes moved before the switch */
+    uint32_t spin_ns;                /* adaptive: how long the next spin may last */
+    int bell;                        /* epoll instance that watches the session's bell, or -1 */
+    uint32_t spins;                  /* spins so far: now and then one is tried in full */
+    uint32_t pinned;                 /* index + 1 of the description that a blocked call keeps */
+    const void *wait_frame;          /* frame of the blocked call, or NULL: see emu_task_clear() */
+    uint32_t *spawn_list;            /* descriptions kept over a spawn, see emu_spawn_before() */
+    uint64_t spawn_list_size;        /* in bytes */
+    const void *caller;              /* return address of the guest's call, for reports */
     _Alignas(8) char robust_own[24]; /* stands in where the thread has no robust list */
 };
 
 #define CALL(name, group, signature, parameters, level, note) CALL_##level(name, parameters)
-#define CALL_FULL(name, parameters) int64_t emu_##name parameters;
-#define CALL_REFUSED(name, parameters) int64_t emu_##name parameters;
-#define CALL_SWITCHES(name, parameters) int64_t emu_##name parameters;
+#define CALL_FULL(name, parameters)                           int64_t emu_##name parameters;
+#define CALL_REFUSED(name, parameters)                        int64_t emu_##name parameters;
+#define CALL_SWITCHES(name, parameters)                       int64_t emu_##name parameters;
 #define CALL_PLACEHOLDER(name, parameters)
 #include "calls.def"
 #undef CALL

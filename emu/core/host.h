@@ -75,18 +75,19 @@ int64_t host_write(int fd, const void *data, size_t size);
 /* Identity of `fd`. Returns 0, -EBADF; ret_identity->kind says what it is. */
 int host_identify(int fd, struct host_identity *ret_identity);
 
-/* Asks without waiting: the bits of `events` and ERR, HUP that hold for fd now; POLLNVAL: closed. */
+/* Asks without waiting: the bits of `events` and ERR, HUP that hold for fd now; POLLNVAL: closed.
+ */
 short host_poll_one(int fd, short events);
 
 /* ppoll(2) itself: may block; `timeout_ns` < 0 waits for ever; mask may be NULL. */
 int host_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask);
 
 /* A bell wakes tasks that sleep in poll: a FIFO that is written to and hardly ever read. */
-int host_bell_create(void);              /* a FIFO's fd, read and write, non-blocking */
-int host_bell_watch(int bell);           /* an epoll fd, close-on-exec, edge-triggered on it */
-void host_bell_ring(int bell);           /* never fails: a full bell is drained by who rings */
+int host_bell_create(void);                /* a FIFO's fd, read and write, non-blocking */
+int host_bell_watch(int bell);             /* an epoll fd, close-on-exec, edge-triggered on it */
+void host_bell_ring(int bell);             /* never fails: a full bell is drained by who rings */
 void host_ring_other(int32_t pid, int fd); /* a byte into another process's pipe, if possible */
-void host_bell_harvest(int watch);       /* makes the watching epoll fd quiet again */
+void host_bell_harvest(int watch);         /* makes the watching epoll fd quiet again */
 
 /* Reopens the pipe behind `fd` through /proc/self/fd for writing, non-blocking. */
 int host_reopen_writer(int fd);
@@ -132,7 +133,7 @@ void host_program(char ret_name[16]);
 
 int host_memory_create(const char *name, uint64_t size); /* a memfd of that size; its fd */
 int64_t host_memory_size(int fd);
-void *host_memory_map(int fd, uint64_t size);  /* shared; NULL on failure */
+void *host_memory_map(int fd, uint64_t size); /* shared; NULL on failure */
 void host_memory_unmap(void *base, uint64_t size);
 void host_memory_drop(void *address, uint64_t size); /* gives pages back; they read as zero */
 void *host_memory_private(uint64_t size);            /* anonymous, zero; NULL on failure */

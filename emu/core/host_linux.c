@@ -37,17 +37,17 @@ int64_t host_syscall(long number, long a, long b, long c, long d, long e, long f
     return result;
 }
 
-#define CALL0(nr) host_syscall(nr, 0, 0, 0, 0, 0, 0)
-#define CALL1(nr, a) host_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
-#define CALL2(nr, a, b) host_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
-#define CALL3(nr, a, b, c) host_syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define CALL0(nr)             host_syscall(nr, 0, 0, 0, 0, 0, 0)
+#define CALL1(nr, a)          host_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
+#define CALL2(nr, a, b)       host_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
+#define CALL3(nr, a, b, c)    host_syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
 #define CALL4(nr, a, b, c, d) host_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 #define CALL5(nr, a, b, c, d, e) \
     host_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 
 /*
- * host_copy_asm(to, from, size): leaf, never touches the stack, so that a fault anywhere between its
- * first and last instruction can be answered by returning -EFAULT from it. Up to 256 bytes go
+ * host_copy_asm(to, from, size): leaf, never touches the stack, so that a fault anywhere between
+ * its first and last instruction can be answered by returning -EFAULT from it. Up to 256 bytes go
  * through registers (rep movsb costs 15 ns to start), more through rep movsb (ERMS).
  */
 __asm__(".text\n"
@@ -106,8 +106,8 @@ extern const char host_copy_asm_fault[] __attribute__((visibility("hidden")));
 /* A fault would kill a thread that blocks SIGSEGV: the kernel copies instead, and says EFAULT. */
 static int copy_by_kernel(void *to, const void *from, size_t size)
 {
-    struct iovec local = {to, size};
-    struct iovec remote = {(void *)(uintptr_t)from, size};
+    struct iovec local = { to, size };
+    struct iovec remote = { (void *)(uintptr_t)from, size };
     int64_t done = host_syscall(SYS_process_vm_readv, host_getpid(), (long)&local, 1, (long)&remote,
                                 1, 0);
 
@@ -218,7 +218,7 @@ int host_identify(int fd, struct host_identity *ret_identity)
     if (rc < 0) {
         return (int)rc;
     }
-    *ret_identity = (struct host_identity){0};
+    *ret_identity = (struct host_identity){ 0 };
     if (S_ISFIFO(status.st_mode)) {
         int64_t flags = host_fcntl(fd, F_GETFL, 0);
 
@@ -237,8 +237,8 @@ int host_identify(int fd, struct host_identity *ret_identity)
 
 short host_poll_one(int fd, short events)
 {
-    struct pollfd entry = {.fd = fd, .events = events};
-    struct timespec zero = {0, 0};
+    struct pollfd entry = { .fd = fd, .events = events };
+    struct timespec zero = { 0, 0 };
     int64_t rc = CALL5(SYS_ppoll, &entry, 1, &zero, NULL, _NSIG / 8);
 
     return rc > 0 ? entry.revents : 0;
@@ -246,14 +246,14 @@ short host_poll_one(int fd, short events)
 
 int host_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
 {
-    struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    struct timespec timeout = { timeout_ns / 1000000000, timeout_ns % 1000000000 };
 
     return (int)CALL5(SYS_ppoll, fds, count, timeout_ns < 0 ? NULL : &timeout, mask, _NSIG / 8);
 }
 
 int host_bell_watch(int bell)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
     int fd = (int)CALL1(SYS_epoll_create1, EPOLL_CLOEXEC);
 
     if (fd >= 0 && CALL4(SYS_epoll_ctl, fd, EPOLL_CTL_ADD, bell, &event) < 0) {
@@ -420,7 +420,8 @@ uint64_t host_now_ns(void)
 
 int64_t host_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
-    struct timespec until = {(time_t)(deadline_ns / 1000000000), (long)(deadline_ns % 1000000000)};
+    struct timespec until = { (time_t)(deadline_ns / 1000000000),
+                              (long)(deadline_ns % 1000000000) };
 
     return host_syscall(SYS_futex, (long)word, FUTEX_WAIT_BITSET, expected,
                         deadline_ns ? (long)&until : 0, 0, FUTEX_BITSET_MATCH_ANY);
@@ -464,7 +465,8 @@ void host_ring_other(int32_t pid, int fd)
     }
 }
 
-/* Field 22 of /proc/PID/stat, after the name in parentheses; a zombie or dead one counts as none. */
+/* Field 22 of /proc/PID/stat, after the name in parentheses; a zombie or dead one counts as none.
+ */
 uint64_t host_process_start(int32_t pid)
 {
     char path[40];
@@ -505,7 +507,7 @@ void host_sigmask(const sigset_t *mask, sigset_t *ret_old)
 
 uint64_t host_fd_limit(void)
 {
-    struct rlimit limit = {1024, 1024};
+    struct rlimit limit = { 1024, 1024 };
 
     CALL4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
     return limit.rlim_cur;

@@ -30,17 +30,15 @@ static void acquire_slowly(struct emu_task *self, struct lock *lock)
             }
         } else if (round < SPIN_ROUNDS) {
             __builtin_ia32_pause();
-        } else if ((seen & FUTEX_WAITERS) ||
-                   atomic_compare_exchange_weak_explicit(&lock->word, &seen, seen | FUTEX_WAITERS,
-                                                         memory_order_relaxed,
-                                                         memory_order_relaxed)) {
+        } else if ((seen & FUTEX_WAITERS) || atomic_compare_exchange_weak_explicit(
+                                                 &lock->word, &seen, seen | FUTEX_WAITERS,
+                                                 memory_order_relaxed, memory_order_relaxed)) {
             host_futex_wait(&lock->word, seen | FUTEX_WAITERS, 0);
             /* Who was woken can't know whether others still sleep: it keeps the bit. */
             seen = 0;
-            if (atomic_compare_exchange_strong_explicit(&lock->word, &seen,
-                                                        self->tid | FUTEX_WAITERS,
-                                                        memory_order_acquire,
-                                                        memory_order_relaxed)) {
+            if (atomic_compare_exchange_strong_explicit(
+                    &lock->word, &seen, self->tid | FUTEX_WAITERS, memory_order_acquire,
+                    memory_order_relaxed)) {
                 return;
             }
         }
@@ -57,9 +55,8 @@ void lock_acquire(struct emu_task *self, struct lock *lock)
     atomic_signal_fence(memory_order_seq_cst);
     self->robust->list_op_pending = PENDING_OF(lock);
     atomic_signal_fence(memory_order_seq_cst);
-    if (EMU_UNLIKELY(!atomic_compare_exchange_strong_explicit(&lock->word, &free, self->tid,
-                                                              memory_order_acquire,
-                                                              memory_order_relaxed))) {
+    if (EMU_UNLIKELY(!atomic_compare_exchange_strong_explicit(
+            &lock->word, &free, self->tid, memory_order_acquire, memory_order_relaxed))) {
         acquire_slowly(self, lock);
     }
 }

@@ -3,14 +3,14 @@
  *
  * The placeholders are a real pipe or a real connected pair with nothing in them. A channel goes
  * native in one move for each direction, under the direction's lock: its unread segments are
- * written into the placeholder one by one, so packets and records stay what they are, then one store
- * says BUF_NATIVE and whoever waits is woken and goes on in the kernel. Capacities were mirrored
- * when they were set, so everything unread has room.
+ * written into the placeholder one by one, so packets and records stay what they are, then one
+ * store says BUF_NATIVE and whoever waits is woken and goes on in the kernel. Capacities were
+ * mirrored when they were set, so everything unread has room.
  *
- * Writing into a direction needs a descriptor of its writing end. Ours, if we have one; a pipe's can
- * be reopened through /proc/self/fd; a socket's is taken from the process that holds it; when that
- * end is closed for good and nobody shares ours, a fresh, preloaded pair is put over our numbers.
- * What can't be had is refused before anything has changed.
+ * Writing into a direction needs a descriptor of its writing end. Ours, if we have one; a pipe's
+ * can be reopened through /proc/self/fd; a socket's is taken from the process that holds it; when
+ * that end is closed for good and nobody shares ours, a fresh, preloaded pair is put over our
+ * numbers. What can't be had is refused before anything has changed.
  */
 #include "process.h"
 #include "stream.h"
@@ -27,15 +27,15 @@ static int write_segment(int fd, const struct buf_state *state, uint32_t positio
     uint32_t mask = buf_ring_mask(state);
     uint32_t first = base_min_u32(len, mask + 1 - (position & mask));
     struct iovec iov[2] = {
-        {buf_ring(state) + (position & mask), first},
-        {buf_ring(state), len - first},
+        { buf_ring(state) + (position & mask), first },
+        { buf_ring(state), len - first },
     };
     int64_t rc;
 
     if (state->kind == DESCRIPTION_PIPE_READER) {
         rc = host_syscall(SYS_writev, fd, (long)iov, 2, 0, 0, 0);
     } else {
-        struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
+        struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
 
         rc = host_syscall(SYS_sendmsg, fd, (long)&message, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0, 0);
     }
@@ -62,7 +62,7 @@ static void set_packet_mode(int fd, bool on)
 static int move_direction(struct emu_task *self, uint32_t index, int fd)
 {
     struct socket_buf *buf = buf_at(index);
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
     struct buf_state state;
     int64_t flags = fd >= 0 ? host_fcntl(fd, F_GETFL, 0) : 0;
     int rc = 0;
@@ -305,8 +305,7 @@ int emu_native_all(struct emu_task *self, bool inherited_only, int *ret_fd)
     for (int fd = 0; fd < top; fd++) {
         int rc;
 
-        if (!fdtab_get(fd) ||
-            (inherited_only && (host_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC))) {
+        if (!fdtab_get(fd) || (inherited_only && (host_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC))) {
             continue;
         }
         rc = emu_native_one(self, fd);

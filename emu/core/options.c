@@ -12,33 +12,39 @@ struct word {
 };
 
 static const struct word families[] = {
-    {"unix", AF_UNIX},     {"vsock", AF_VSOCK},     {"inet", AF_INET},
-    {"inet6", AF_INET6},   {"netlink", AF_NETLINK}, {"packet", AF_PACKET},
-    {"bluetooth", AF_BLUETOOTH}, {"alg", AF_ALG},   {"can", AF_CAN},
-    {NULL, 0},
+    { "unix", AF_UNIX },
+    { "vsock", AF_VSOCK },
+    { "inet", AF_INET },
+    { "inet6", AF_INET6 },
+    { "netlink", AF_NETLINK },
+    { "packet", AF_PACKET },
+    { "bluetooth", AF_BLUETOOTH },
+    { "alg", AF_ALG },
+    { "can", AF_CAN },
+    { NULL, 0 },
 };
 
 static const struct word types[] = {
-    {"stream", SOCK_STREAM}, {"dgram", SOCK_DGRAM}, {"seqpacket", SOCK_SEQPACKET},
-    {"raw", SOCK_RAW},       {"rdm", SOCK_RDM},     {NULL, 0},
+    { "stream", SOCK_STREAM }, { "dgram", SOCK_DGRAM }, { "seqpacket", SOCK_SEQPACKET },
+    { "raw", SOCK_RAW },       { "rdm", SOCK_RDM },     { NULL, 0 },
 };
 
 static const struct word errors[] = {
-    {"EACCES", EACCES},
-    {"EAFNOSUPPORT", EAFNOSUPPORT},
-    {"EINVAL", EINVAL},
-    {"EMFILE", EMFILE},
-    {"ENFILE", ENFILE},
-    {"ENOBUFS", ENOBUFS},
-    {"ENODEV", ENODEV},
-    {"ENOMEM", ENOMEM},
-    {"ENOTSUP", ENOTSUP},
-    {"EOPNOTSUPP", EOPNOTSUPP},
-    {"EPERM", EPERM},
-    {"EPROTONOSUPPORT", EPROTONOSUPPORT},
-    {"EPROTOTYPE", EPROTOTYPE},
-    {"ESOCKTNOSUPPORT", ESOCKTNOSUPPORT},
-    {NULL, 0},
+    { "EACCES", EACCES },
+    { "EAFNOSUPPORT", EAFNOSUPPORT },
+    { "EINVAL", EINVAL },
+    { "EMFILE", EMFILE },
+    { "ENFILE", ENFILE },
+    { "ENOBUFS", ENOBUFS },
+    { "ENODEV", ENODEV },
+    { "ENOMEM", ENOMEM },
+    { "ENOTSUP", ENOTSUP },
+    { "EOPNOTSUPP", EOPNOTSUPP },
+    { "EPERM", EPERM },
+    { "EPROTONOSUPPORT", EPROTONOSUPPORT },
+    { "EPROTOTYPE", EPROTOTYPE },
+    { "ESOCKTNOSUPPORT", ESOCKTNOSUPPORT },
+    { NULL, 0 },
 };
 
 /* Looks `size` characters up; false when the table lacks them. */
@@ -66,7 +72,7 @@ static int parse_policy(const char *text, struct emu_policy *ret_policy)
 {
     const char *equals = strchr(text, '=');
     const char *slash = strchr(text, '/');
-    struct emu_policy policy = {.type = -1};
+    struct emu_policy policy = { .type = -1 };
     size_t family_size;
 
     if (!equals) {

@@ -47,13 +47,9 @@ static int64_t read_nothing_there(struct emu_task *self, struct transfer *transf
 
     if (last || (shared && ended)) {
         switch (channel_ask(self, transfer->fd, description)) {
-        case CHANNEL_CHANGED:
-            return pipe_read_try(self, transfer, set, last);
-        case CHANNEL_ORPHAN:
-            ended = false;
-            break;
-        case CHANNEL_SAME:
-            break;
+        case CHANNEL_CHANGED: return pipe_read_try(self, transfer, set, last);
+        case CHANNEL_ORPHAN: ended = false; break;
+        case CHANNEL_SAME: break;
         }
     }
     if (ended) {
@@ -63,8 +59,7 @@ static int64_t read_nothing_there(struct emu_task *self, struct transfer *transf
         return -EAGAIN;
     }
     wait_set_add(set, &buf->lock, &buf->readers, &buf->version,
-                 atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed),
-                 POLLIN | POLLRDNORM);
+                 atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed), POLLIN | POLLRDNORM);
     set->shared = shared;
     return WAIT_BLOCK;
 }
@@ -73,7 +68,7 @@ int64_t pipe_read_try(struct emu_task *self, void *op, struct wait_set *set, boo
 {
     struct transfer *transfer = op;
     struct buf_state state;
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
     struct socket_buf *buf;
     int64_t moved;
 
@@ -142,8 +137,8 @@ static int fill_slots(struct transfer *transfer, struct buf_state *state, uint32
     return 0;
 }
 
-static int64_t write_no_room(struct emu_task *self, struct transfer *transfer,
-                             struct wait_set *set, bool last)
+static int64_t write_no_room(struct emu_task *self, struct transfer *transfer, struct wait_set *set,
+                             bool last)
 {
     struct description *description = transfer->description;
     struct socket_buf *buf = buf_at(description->tx);
@@ -168,7 +163,7 @@ int64_t pipe_write_try(struct emu_task *self, void *op, struct wait_set *set, bo
     uint32_t status = atomic_load_explicit(&transfer->description->status, memory_order_relaxed);
     uint64_t before = transfer->done;
     struct buf_state state;
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
     struct socket_buf *buf;
     int rc = 0;
 
@@ -222,7 +217,7 @@ int pipe_resize(struct emu_task *self, struct description *description, uint32_t
 {
     uint32_t index = description->rx != ARENA_NONE ? description->rx : description->tx;
     struct socket_buf *buf = buf_at(index);
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
     struct buf_state state;
     int rc = 0;
 

@@ -7,10 +7,10 @@
 
 #include <errno.h>
 
-#define BITS_ALWAYS (POLLERR | POLLHUP | POLLNVAL)
+#define BITS_ALWAYS  (POLLERR | POLLHUP | POLLNVAL)
 #define WAS_EMULATED (1u << 31) /* in `want`: the number was emulated when the call began */
-#define BITS_READ (POLLIN | POLLRDNORM | POLLRDBAND | POLLRDHUP | POLLPRI)
-#define BITS_WRITE (POLLOUT | POLLWRNORM | POLLWRBAND)
+#define BITS_READ    (POLLIN | POLLRDNORM | POLLRDBAND | POLLRDHUP | POLLPRI)
+#define BITS_WRITE   (POLLOUT | POLLWRNORM | POLLWRBAND)
 
 int poll_set_init(struct poll_set *set, uint32_t count)
 {
@@ -52,8 +52,7 @@ static uint32_t readiness(struct emu_task *self, int fd, struct description *des
 {
     uint32_t bits = description_readiness(description);
 
-    if (ask && !(bits & want) &&
-        atomic_load_explicit(&description->shared, memory_order_relaxed) &&
+    if (ask && !(bits & want) && atomic_load_explicit(&description->shared, memory_order_relaxed) &&
         channel_ask(self, fd, description) == CHANNEL_CHANGED) {
         bits = description_readiness(description);
     }
@@ -137,11 +136,11 @@ static int64_t poll_try(struct emu_task *self, void *op, struct wait_set *wait, 
             entry->revents = POLLNVAL; /* closed meanwhile: that alone doesn't wake */
             continue;
         } else {
-            set->real[set->real_count++] = (struct pollfd){entry->fd, entry->events, 0};
+            set->real[set->real_count++] = (struct pollfd){ entry->fd, entry->events, 0 };
             continue;
         }
-        entry->revents =
-            (short)(readiness(self, entry->fd, description, set->want[i], last) & set->want[i]);
+        entry->revents = (short)(readiness(self, entry->fd, description, set->want[i], last) &
+                                 set->want[i]);
         if (entry->revents != 0) {
             ready++;
         } else if (ready == 0) {
@@ -179,7 +178,7 @@ static int64_t sleep_mixed(struct emu_task *self, struct task_record *record, ui
             return self->bell;
         }
     }
-    set->real[set->real_count] = (struct pollfd){self->bell, POLLIN, 0};
+    set->real[set->real_count] = (struct pollfd){ self->bell, POLLIN, 0 };
     atomic_store(&record->on_bell, 1);
     host_bell_harvest(self->bell);
     rc = 0;
@@ -236,7 +235,7 @@ static int64_t poll_once(struct emu_task *self, struct poll_set *set, struct wai
 
 int64_t poll_set_wait(struct emu_task *self, struct poll_set *set, int64_t timeout_ns)
 {
-    struct wait_set wait = {.items = set->items, .capacity = 2 * set->count};
+    struct wait_set wait = { .items = set->items, .capacity = 2 * set->count };
     struct wait_request request = {
         .try = poll_try,
         .op = set,

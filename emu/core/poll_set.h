@@ -18,7 +18,7 @@ struct poll_set {
     struct pollfd *real; /* room for count + 1: the real ones, and the bell */
     uint32_t count;
     uint32_t real_count;
-    const sigset_t *mask; /* in force while it sleeps, or NULL */
+    const sigset_t *mask;    /* in force while it sleeps, or NULL */
     struct wait_item *items; /* room for 2 * count */
     void *memory;            /* all of the above, when it was too much for `own` */
     uint64_t memory_size;

@@ -24,7 +24,8 @@ static uint32_t find_slot(int32_t pid)
     for (uint32_t slot = 0; slot < used; slot++) {
         struct process_record *record = process_at(slot);
 
-        if (atomic_load(&record->state) != PROCESS_FREE && atomic_load(&record->pid) == pid) {
+        if (PROCESS_KIND(atomic_load(&record->state)) != PROCESS_FREE &&
+            atomic_load(&record->pid) == pid) {
             return slot;
         }
     }
@@ -42,9 +43,19 @@ static uint32_t make_slot(int32_t pid, uint32_t state)
     }
     record = process_at(slot);
     atomic_store(&record->pid, pid);
+    record->parent_pid = 0;
     atomic_store(&record->start, 0);
-    atomic_store(&record->state, state);
+    atomic_store(&record->state,
+                 PROCESS_GENERATION(atomic_load(&record->state) + 0x100000u) | state);
     return slot;
+}
+
+/* Moves a record that is ours, or whose lock we hold, on. */
+static void set_kind(uint32_t slot, uint32_t kind)
+{
+    struct process_record *record = process_at(slot);
+
+    atomic_store(&record->state, PROCESS_GENERATION(atomic_load(&record->state)) | kind);
 }
 
 /* Clears the slot's bit wherever it stands, and wakes who waits there. */
@@ -65,16 +76,36 @@ static void drop_all(struct emu_task *self, uint32_t slot)
 
 static void free_slot(uint32_t slot)
 {
-    struct process_record *record = process_at(slot);
-
-    if (atomic_exchange(&record->state, PROCESS_FREE) != PROCESS_FREE) {
-        atomic_store(&record->pid, 0);
-        pool_give(&arena->header.processes, arena->processes_links, slot);
-    }
+    atomic_store(&process_at(slot)->pid, 0);
+    set_kind(slot, PROCESS_FREE);
+    pool_give(&arena->header.processes, arena->processes_links, slot);
 }
 
-static void sweep_slot(struct emu_task *self, uint32_t slot)
+static bool slot_is_dead(uint32_t slot);
+
+/*
+ * Makes this process the sweeper of the record, as it was when it was found dead (`seen`). False:
+ * it is free again, or somebody else who lives is at it.
+ */
+static bool claim_sweep(const struct emu_task *self, uint32_t slot, uint32_t seen)
 {
+    uint32_t mine = PROCESS_GENERATION(seen) | self->process->slot << 8 | PROCESS_SWEPT;
+
+    if (PROCESS_KIND(seen) == PROCESS_FREE) {
+        return false;
+    }
+    if (PROCESS_KIND(seen) == PROCESS_SWEPT &&
+        (PROCESS_SWEEPER(seen) == self->process->slot || !slot_is_dead(PROCESS_SWEEPER(seen)))) {
+        return false;
+    }
+    return atomic_compare_exchange_strong(&process_at(slot)->state, &seen, mine);
+}
+
+static void sweep_slot(struct emu_task *self, uint32_t slot, uint32_t seen)
+{
+    if (!claim_sweep(self, slot, seen)) {
+        return;
+    }
     wait_sweep(self, slot);
     drop_all(self, slot);
     description_sweep(self, slot);
@@ -89,8 +120,12 @@ static bool slot_is_dead(uint32_t slot)
     uint64_t start = atomic_load(&record->start);
     uint64_t now;
 
-    if (atomic_load(&record->state) == PROCESS_FREE || pid == 0) {
+    if (PROCESS_KIND(atomic_load(&record->state)) == PROCESS_FREE) {
         return false;
+    }
+    if (pid == 0) { /* expected by fork's parent, who fills it in at once unless it is killed */
+        return record->parent_pid != 0 &&
+               host_process_start(record->parent_pid) != record->parent_start;
     }
     now = host_process_start(pid);
     return now == 0 || (start != 0 && now != start);
@@ -111,12 +146,13 @@ int emu_process_join(struct emu_process *process, struct emu_task *self)
     int32_t pid = host_getpid();
     uint64_t start = host_process_start(pid);
     uint32_t slot = find_slot(pid);
+    uint32_t seen = slot == SLOT_NONE ? 0 : atomic_load(&process_at(slot)->state);
 
     if (slot != SLOT_NONE && atomic_load(&process_at(slot)->start) != 0 &&
         atomic_load(&process_at(slot)->start) != start) {
         self->process = process;
-        process->slot = slot;
-        sweep_slot(self, slot);
+        process->slot = 0; /* nobody's, until we have our own */
+        sweep_slot(self, slot, seen);
     }
     lock_acquire(self, &arena->header.processes_lock);
     slot = find_slot(pid);
@@ -125,7 +161,7 @@ int emu_process_join(struct emu_process *process, struct emu_task *self)
     }
     if (slot != SLOT_NONE) {
         atomic_store(&process_at(slot)->start, start);
-        atomic_store(&process_at(slot)->state, PROCESS_EXPECTED);
+        set_kind(slot, PROCESS_EXPECTED);
     }
     lock_release(self, &arena->header.processes_lock);
     if (slot == SLOT_NONE) {
@@ -194,7 +230,7 @@ static void drop_unreferenced(struct emu_task *self)
 
 int emu_process_rebuild(struct emu_task *self)
 {
-    struct rebuild rebuild = {self, 0};
+    struct rebuild rebuild = { self, 0 };
     uint32_t used = descriptions_used();
     bool any = false;
     int rc = 0;
@@ -209,7 +245,7 @@ int emu_process_rebuild(struct emu_task *self)
     }
     /* From here on the parent adds no bits (expect_child), so what is too many goes for good. */
     lock_acquire(self, &arena->header.processes_lock);
-    atomic_store(&process_at(self->process->slot)->state, PROCESS_LIVE);
+    set_kind(self->process->slot, PROCESS_LIVE);
     lock_release(self, &arena->header.processes_lock);
     drop_unreferenced(self);
     return rc < 0 ? rc : rebuild.found;
@@ -234,17 +270,24 @@ void process_identify_all(struct emu_task *self)
     }
 }
 
-/* Sets the slot's bit in every description of this process. */
-static void hold_all(uint32_t slot)
+/*
+ * Sets the slot's bit in every description of this process. Another thread may close a number
+ * meanwhile: if the entry still stands after the bit is set, the description was alive then.
+ */
+static void hold_all(struct emu_task *self, uint32_t slot)
 {
     int top = fdtab_top();
 
     for (int fd = 0; fd < top; fd++) {
         struct description *description = fdtab_get(fd);
 
-        if (description) {
-            description_hold(description, slot);
-            atomic_store(&description->shared, 1);
+        if (!description) {
+            continue;
+        }
+        description_hold(description, slot);
+        atomic_store(&description->shared, 1);
+        if (fdtab_get(fd) != description && !atomic_load(&description->native)) {
+            description_drop(self, description_index(description), slot);
         }
     }
 }
@@ -260,8 +303,10 @@ int emu_fork_before(struct emu_task *self)
     if (slot == SLOT_NONE) {
         return -EAGAIN;
     }
+    process_at(slot)->parent_start = atomic_load(&process_at(self->process->slot)->start);
+    process_at(slot)->parent_pid = self->process->pid;
     process_identify_all(self);
-    hold_all(slot);
+    hold_all(self, slot);
     return (int)slot;
 }
 
@@ -279,16 +324,21 @@ void emu_fork_parent(struct emu_task *self, int slot, int32_t child)
 
 void emu_fork_child(struct emu_task *self, int slot)
 {
-    struct process_record *record = process_at((uint32_t)slot);
+    struct process_record *record;
 
+    if (PROCESS_KIND(atomic_load(&process_at((uint32_t)slot)->state)) != PROCESS_EXPECTED) {
+        slot = (int)make_slot(0, PROCESS_EXPECTED); /* our parent died, and was swept with us */
+        EMU_ASSERT(slot >= 0);
+    }
+    record = process_at((uint32_t)slot);
     self->process->slot = (uint32_t)slot;
     self->process->pid = host_getpid();
     atomic_store(&record->pid, self->process->pid);
     atomic_store(&record->start, host_process_start(self->process->pid));
-    atomic_store(&record->state, PROCESS_LIVE);
+    set_kind((uint32_t)slot, PROCESS_LIVE);
     /* Other threads went on while we were born: what the copied table says now is what holds. */
     fdtab_forget_pins(self);
-    hold_all((uint32_t)slot);
+    hold_all(self, (uint32_t)slot);
     drop_unreferenced(self);
     atomic_fetch_add(&arena->header.joined, 1);
     announce();
@@ -332,7 +382,8 @@ static void expect_child(struct emu_task *self, int32_t child, const uint32_t *l
     if (slot == SLOT_NONE) {
         slot = make_slot(child, PROCESS_EXPECTED);
     }
-    if (slot != SLOT_NONE && atomic_load(&process_at(slot)->state) == PROCESS_EXPECTED) {
+    if (slot != SLOT_NONE &&
+        PROCESS_KIND(atomic_load(&process_at(slot)->state)) == PROCESS_EXPECTED) {
         for (uint32_t i = 0; i < list[0]; i++) {
             description_hold(description_at(list[1 + i]), slot);
         }
@@ -376,10 +427,16 @@ void emu_process_exit(struct emu_task *self)
 
 void emu_process_sweep(struct emu_task *self, int32_t pid)
 {
-    uint32_t slot = find_slot(pid);
+    /* Somebody else may be at it already; who asks for a sweep wants it done when we return. */
+    for (uint32_t round = 0; round < EMU_TRY_LIMIT; round++) {
+        uint32_t slot = find_slot(pid);
+        uint32_t seen = slot == SLOT_NONE ? 0 : atomic_load(&process_at(slot)->state);
 
-    if (slot != SLOT_NONE && slot_is_dead(slot)) {
-        sweep_slot(self, slot);
+        if (slot == SLOT_NONE || !slot_is_dead(slot)) {
+            return;
+        }
+        sweep_slot(self, slot, seen);
+        host_yield();
     }
 }
 
@@ -389,8 +446,10 @@ uint32_t emu_process_sweep_dead(struct emu_task *self)
     uint32_t count = 0;
 
     for (uint32_t slot = 0; slot < used; slot++) {
+        uint32_t seen = atomic_load(&process_at(slot)->state);
+
         if (slot_is_dead(slot)) {
-            sweep_slot(self, slot);
+            sweep_slot(self, slot, seen);
             count++;
         }
     }
@@ -414,7 +473,7 @@ uint32_t emu_session_members(int32_t *ret_pids, uint32_t max, uint32_t *ret_chan
     for (uint32_t slot = 0; slot < used && count < max; slot++) {
         int32_t pid = atomic_load(&process_at(slot)->pid);
 
-        if (atomic_load(&process_at(slot)->state) != PROCESS_FREE && pid > 0) {
+        if (PROCESS_KIND(atomic_load(&process_at(slot)->state)) != PROCESS_FREE && pid > 0) {
             ret_pids[count++] = pid;
         }
     }

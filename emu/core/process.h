@@ -13,17 +13,30 @@
 
 #include "fdtab.h"
 
+/*
+ * The low byte of `state`. Above it the slot of who sweeps it (12 bits), and a generation (12 bits)
+ * that grows with each use of the record, so that a late sweep can't hit its next owner.
+ */
 enum {
     PROCESS_FREE,
     PROCESS_EXPECTED, /* made by the parent; or joined, but its table isn't rebuilt yet */
     PROCESS_LIVE,     /* its bits are what it refers to */
+    PROCESS_SWEPT,    /* being swept */
 };
+
+#define PROCESS_KIND(state)       ((state)&0xffu)
+#define PROCESS_SWEEPER(state)    ((state) >> 8 & 0xfffu)
+#define PROCESS_GENERATION(state) ((state)&0xfff00000u)
+static_assert(EMU_MAX_PROCESSES <= 0x1000, "a slot has 12 bits");
 
 struct process_record {
     _Atomic uint32_t state; /* PROCESS_* */
     _Atomic int32_t pid;
     _Atomic uint64_t start; /* host_process_start(), 0: not known yet */
-    uint64_t rest[6];
+    int32_t parent_pid;     /* who expects it, while pid is 0: when that dies it never comes */
+    uint32_t pad;
+    uint64_t parent_start;
+    uint64_t rest[4];
 };
 static_assert(sizeof(struct process_record) == 64, "arena.def gives 64");
 

@@ -79,8 +79,8 @@ static bool gains_privilege(int fd, const struct stat *status)
         (long)status->st_gid != gid) {
         return true;
     }
-    return uid != 0 && CALL4(SYS_fgetxattr, fd, "security.capability", capability,
-                             sizeof capability) > 0;
+    return uid != 0 &&
+           CALL4(SYS_fgetxattr, fd, "security.capability", capability, sizeof capability) > 0;
 }
 
 /* Go marks its programs by a note of its own (debug/buildinfo, cmd/link). */
@@ -207,7 +207,7 @@ static enum reach_verdict judge_file(int fd, const char *path, char *ret_next,
 
 enum reach_verdict reach_check(const char *path, char *ret_reason, size_t size)
 {
-    struct reason reason = {ret_reason, size};
+    struct reason reason = { ret_reason, size };
     char next[SCRIPT_LINE + 1];
     char current[SCRIPT_LINE + 1];
 

@@ -11,15 +11,15 @@
 #include <stddef.h>
 
 enum reach_verdict {
-    REACH_OK,          /* the preload works there */
+    REACH_OK,            /* the preload works there */
     REACH_NOT_A_PROGRAM, /* missing, a directory, no format we know: exec itself will say */
     REACH_STATIC,
     REACH_GO,
-    REACH_CLASS,       /* not a 64-bit x86-64 program */
-    REACH_LIBC,        /* a loader other than glibc's */
-    REACH_PRIVILEGED,  /* setuid, setgid, file capabilities: the loader drops LD_PRELOAD */
-    REACH_UNREADABLE,  /* may be executed but not read: nobody can tell */
-    REACH_TOO_DEEP,    /* more #! lines than the kernel follows */
+    REACH_CLASS,      /* not a 64-bit x86-64 program */
+    REACH_LIBC,       /* a loader other than glibc's */
+    REACH_PRIVILEGED, /* setuid, setgid, file capabilities: the loader drops LD_PRELOAD */
+    REACH_UNREADABLE, /* may be executed but not read: nobody can tell */
+    REACH_TOO_DEEP,   /* more #! lines than the kernel follows */
 };
 
 #define REACH_REASON_SIZE 256

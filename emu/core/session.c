@@ -21,7 +21,7 @@ int emu_session_create(void)
         host_close(fd);
         return bell;
     }
-    arena->header.hidden = (struct emu_hidden){.arena = fd, .bell = bell};
+    arena->header.hidden = (struct emu_hidden){ .arena = fd, .bell = bell };
     return fd;
 }
 

@@ -38,7 +38,7 @@ static unsigned shift_for(uint64_t bytes, uint64_t segs)
 uint32_t buf_create(uint32_t slot, uint32_t bytes, uint32_t limit, uint8_t kind)
 {
     unsigned shift = shift_for(bytes, 0);
-    struct buf_state state = {.limit = limit, .kind = kind};
+    struct buf_state state = { .limit = limit, .kind = kind };
     struct socket_buf *buf;
     uint32_t index;
 

@@ -6,9 +6,9 @@
  * costs and when there's room is for pipe.c and stream.c; here they are a length and a charge.
  *
  * How it stays whole when its owner is killed at any instruction: the state that says what is
- * unread is a struct of 64 bytes that exists twice. Under the lock, a change is made in the copy that
- * isn't current, the bytes it speaks of are already in place, and one store to `version` makes it
- * current. Before that store nothing has happened; after it everything has.
+ * unread is a struct of 64 bytes that exists twice. Under the lock, a change is made in the copy
+ * that isn't current, the bytes it speaks of are already in place, and one store to `version` makes
+ * it current. Before that store nothing has happened; after it everything has.
  *
  * For the same reason anybody may look at the state without the lock: buf_peek().
  *
@@ -24,9 +24,9 @@
 #include "wait.h"
 
 /*
- * A buf belongs to the two descriptions that name it, one as reader, one as writer. While it belongs
- * to neither, being made or being freed, it is in the hands of one process, whose slot stands beside
- * BUF_TRANSIT: the sweep of that process frees it.
+ * A buf belongs to the two descriptions that name it, one as reader, one as writer. While it
+ * belongs to neither, being made or being freed, it is in the hands of one process, whose slot
+ * stands beside BUF_TRANSIT: the sweep of that process frees it.
  */
 enum { BUF_REF_READER = 1, BUF_REF_WRITER = 2 };
 enum { BUF_FREE = 0, BUF_OWNED = 1, BUF_TRANSIT = 2 /* | slot << 8 */ };
@@ -71,9 +71,9 @@ struct socket_buf {
     _Atomic uint32_t generation;   /* grows when the buf is freed; read without the lock */
     _Atomic int16_t reader_cpu;    /* where they last ran: a hint, no guard */
     _Atomic int16_t writer_cpu;
-    _Atomic uint32_t refs;         /* BUF_REF_*: descriptions that name it; no guard */
-    _Atomic uint32_t life;         /* BUF_FREE, ...; no guard */
-    uint32_t old_chunk;            /* unit + 1 of a chunk that a killed owner left unreferenced */
+    _Atomic uint32_t refs; /* BUF_REF_*: descriptions that name it; no guard */
+    _Atomic uint32_t life; /* BUF_FREE, ...; no guard */
+    uint32_t old_chunk;    /* unit + 1 of a chunk that a killed owner left unreferenced */
     uint32_t old_shift;
     _Alignas(64) struct buf_state state[2];
     uint32_t rest[80];
@@ -115,7 +115,7 @@ static inline uint32_t buf_ring_mask(const struct buf_state *state)
 static inline struct seg buf_first_seg(const struct buf_state *state)
 {
     if (state->seg_count == 1) {
-        return (struct seg){state->last_len, state->last_info};
+        return (struct seg){ state->last_len, state->last_info };
     }
     return buf_segs(state)[state->seg_head & buf_seg_mask(state)];
 }
@@ -151,8 +151,8 @@ void buf_own(uint32_t index);
 void buf_discard(struct emu_task *self, uint32_t index);
 
 /*
- * A description gives up its reference `ref`; the last one frees it. May be repeated, also after the
- * buf was freed: `generation` tells. Requires: no lock.
+ * A description gives up its reference `ref`; the last one frees it. May be repeated, also after
+ * the buf was freed: `generation` tells. Requires: no lock.
  */
 void buf_release(struct emu_task *self, uint32_t index, uint32_t generation, uint32_t ref);
 
@@ -172,7 +172,7 @@ static inline void buf_append(struct buf_state *state, uint32_t len, uint32_t in
     if (state->seg_count > 0) {
         uint32_t last = (state->seg_head + state->seg_count - 1) & buf_seg_mask(state);
 
-        buf_segs(state)[last] = (struct seg){state->last_len, state->last_info};
+        buf_segs(state)[last] = (struct seg){ state->last_len, state->last_info };
     }
     state->seg_count++;
     state->last_len = len;

@@ -51,7 +51,7 @@ static bool has_room(const struct transfer *transfer, const struct buf_state *st
 static void send_commit(struct emu_task *self, struct socket_buf *buf,
                         const struct buf_state *state, bool changed)
 {
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
 
     if (changed) {
         buf_publish_locked(buf, state);
@@ -174,7 +174,7 @@ int64_t seqpacket_send_try(struct emu_task *self, void *op, struct wait_set *set
 static void shut_direction(struct emu_task *self, uint32_t index)
 {
     struct socket_buf *buf = buf_at(index);
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
     struct buf_state state;
 
     lock_acquire(self, &buf->lock);
@@ -201,7 +201,7 @@ void stream_shutdown(struct emu_task *self, struct description *description, int
 void stream_set_send_buffer(struct emu_task *self, struct description *description, uint32_t size)
 {
     struct socket_buf *buf = buf_at(description->tx);
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
     struct buf_state state;
 
     lock_acquire(self, &buf->lock);

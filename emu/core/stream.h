@@ -2,9 +2,9 @@
  * stream.h - AF_UNIX SOCK_STREAM and SOCK_SEQPACKET between two connected ends
  *
  * A segment is an skb: its bytes and what Linux charges the sender for it until the receiver has
- * read all of it (charge.h). A sender may add one while less than SO_SNDBUF is charged; it is told that there
- * is room again (POLLOUT, and waking a blocked sender) when at most a quarter is.
- * Linux: net/unix/af_unix.c:unix_stream_sendmsg, unix_stream_read_generic, unix_dgram_sendmsg,
+ * read all of it (charge.h). A sender may add one while less than SO_SNDBUF is charged; it is told
+ * that there is room again (POLLOUT, and waking a blocked sender) when at most a quarter is. Linux:
+ * net/unix/af_unix.c:unix_stream_sendmsg, unix_stream_read_generic, unix_dgram_sendmsg,
  * __unix_dgram_recvmsg; net/core/sock.c:sock_alloc_send_pskb.
  *
  * Left out: ancillary data and urgent bytes; a channel that sees one is made native (native.h).

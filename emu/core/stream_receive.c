@@ -9,7 +9,7 @@
 static void receive_commit(struct emu_task *self, struct socket_buf *buf,
                            const struct buf_state *state, uint32_t charged_before)
 {
-    struct wake_list list = {0};
+    struct wake_list list = { 0 };
 
     buf_publish_locked(buf, state);
     if (EMU_UNLIKELY(atomic_load_explicit(&buf->writers.first, memory_order_relaxed) != 0) &&
@@ -37,13 +37,9 @@ static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer,
     }
     if (last || (shared && flags & BUF_WRITER_GONE)) {
         switch (channel_ask(self, transfer->fd, description)) {
-        case CHANNEL_CHANGED:
-            return again(self, transfer, set, last);
-        case CHANNEL_ORPHAN:
-            ended = false;
-            break;
-        case CHANNEL_SAME:
-            break;
+        case CHANNEL_CHANGED: return again(self, transfer, set, last);
+        case CHANNEL_ORPHAN: ended = false; break;
+        case CHANNEL_SAME: break;
         }
     }
     if (ended) {
@@ -53,8 +49,7 @@ static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer,
         return transfer->done > 0 ? (int64_t)transfer->done : -EAGAIN;
     }
     wait_set_add(set, &buf->lock, &buf->readers, &buf->version,
-                 atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed),
-                 POLLIN | POLLRDNORM);
+                 atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed), POLLIN | POLLRDNORM);
     set->shared = shared;
     return WAIT_BLOCK;
 }
@@ -145,8 +140,7 @@ int64_t stream_receive_try(struct emu_task *self, void *op, struct wait_set *set
     struct transfer *transfer = op;
     uint64_t before = transfer->done;
     struct buf_state state;
-    struct socket_buf *buf =
-        channel_lock(self, transfer, transfer->description->rx, &state);
+    struct socket_buf *buf = channel_lock(self, transfer, transfer->description->rx, &state);
     uint32_t charged;
     bool empty = state.seg_count == 0;
     int64_t result;
@@ -247,9 +241,9 @@ int64_t seqpacket_receive_try(struct emu_task *self, void *op, struct wait_set *
     if (!empty && EMU_UNLIKELY(transfer->flags & MSG_PEEK)) {
         result = peek_record(transfer, &state, &empty);
         lock_release(self, &buf->lock);
-        return empty ? receive_nothing(self, transfer, state.flags, set, last,
-                                       seqpacket_receive_try)
-                     : result;
+        return empty
+                   ? receive_nothing(self, transfer, state.flags, set, last, seqpacket_receive_try)
+                   : result;
     }
     if (empty) {
         lock_release(self, &buf->lock);

@@ -176,8 +176,7 @@ int64_t emu_fcntl(struct emu_task *self, int fd, int command, unsigned long argu
             return EMU_NATIVE;
         }
         return set_pipe_size(self, fd, description, argument);
-    default:
-        return EMU_NATIVE;
+    default: return EMU_NATIVE;
     }
 }
 
@@ -204,16 +203,15 @@ int64_t emu_ioctl(struct emu_task *self, int fd, unsigned long request, void *ar
         rc = host_copy(&on, argument, sizeof on) == 0 && on ? emu_native_one(self, fd) : 0;
         return rc < 0 ? rc : EMU_NATIVE;
     case FIONREAD:
-        return store_int(argument, (int)(description_is_socket(description)
-                                             ? stream_unread(description)
-                                             : pipe_unread(description)));
+        return store_int(argument,
+                         (int)(description_is_socket(description) ? stream_unread(description)
+                                                                  : pipe_unread(description)));
     case TIOCOUTQ:
         if (!description_is_socket(description)) {
             return EMU_NATIVE;
         }
         return store_int(argument, (int)stream_charged(description));
-    default:
-        return EMU_NATIVE;
+    default: return EMU_NATIVE;
     }
 }
 

@@ -1,8 +1,9 @@
 /*
  * sys_mmsg.c - sendmmsg and recvmmsg, by Linux's rules or by OpenBSD's (--mmsg)
  *
- * Linux: net/socket.c:__sys_sendmmsg, do_recvmmsg. OpenBSD 7.2: sys/kern/uipc_syscalls.c. Where they
- * differ: the cap, a vector of 0, a partial entry, errors behind the first entry, the time-out.
+ * Linux: net/socket.c:__sys_sendmmsg, do_recvmmsg. OpenBSD 7.2: sys/kern/uipc_syscalls.c. Where
+ * they differ: the cap, a vector of 0, a partial entry, errors behind the first entry, the
+ * time-out.
  */
 #include "fdtab.h"
 #include "guest_iov.h"
@@ -28,8 +29,7 @@ static int store_sent(struct emu_task *self, struct mmsghdr *to, int64_t sent)
     unsigned int size = (unsigned int)sent;
     int no_flags = 0;
 
-    if (openbsd(self) &&
-        host_copy(&to->msg_hdr.msg_flags, &no_flags, sizeof no_flags) < 0) {
+    if (openbsd(self) && host_copy(&to->msg_hdr.msg_flags, &no_flags, sizeof no_flags) < 0) {
         return -EFAULT;
     }
     return host_copy(&to->msg_len, &size, sizeof size);
@@ -112,7 +112,7 @@ static void store_remaining(struct timespec *timeout, uint64_t deadline_ns)
 {
     uint64_t now = host_now_ns();
     uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
-    struct timespec copy = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
+    struct timespec copy = { (time_t)(left / 1000000000), (long)(left % 1000000000) };
 
     (void)host_copy(timeout, &copy, sizeof copy);
 }

@@ -54,7 +54,7 @@ static int64_t check_address(const struct description *description, const void *
 int64_t emu_sendto(struct emu_task *self, int fd, const void *data, size_t size, int flags,
                    const struct sockaddr *address, socklen_t address_size)
 {
-    struct iovec iov = {(void *)(uintptr_t)data, size};
+    struct iovec iov = { (void *)(uintptr_t)data, size };
     struct description *description;
     struct transfer transfer;
     int64_t rc = find_socket(fd, &description);
@@ -160,7 +160,7 @@ static int store_no_address(void *address, socklen_t *ret_size)
 int64_t emu_recvfrom(struct emu_task *self, int fd, void *data, size_t size, int flags,
                      struct sockaddr *ret_address, socklen_t *ret_address_size)
 {
-    struct iovec iov = {data, size};
+    struct iovec iov = { data, size };
     struct description *description;
     struct transfer transfer;
     int64_t rc = find_socket(fd, &description);
@@ -196,8 +196,7 @@ static int store_message(struct msghdr *to, const struct msghdr *header, int fla
     socklen_t no_address = 0;
     size_t no_control = 0;
 
-    if (header->msg_name &&
-        host_copy(&to->msg_namelen, &no_address, sizeof no_address) < 0) {
+    if (header->msg_name && host_copy(&to->msg_namelen, &no_address, sizeof no_address) < 0) {
         return -EFAULT;
     }
     if (host_copy(&to->msg_flags, &flags, sizeof flags) < 0) {
@@ -206,8 +205,7 @@ static int store_message(struct msghdr *to, const struct msghdr *header, int fla
     return host_copy(&to->msg_controllen, &no_control, sizeof no_control);
 }
 
-int64_t msg_receive_one(struct emu_task *self, int fd, struct msghdr *to, int flags,
-                        int *ret_flags)
+int64_t msg_receive_one(struct emu_task *self, int fd, struct msghdr *to, int flags, int *ret_flags)
 {
     struct guest_message message;
     struct description *description;

@@ -11,11 +11,11 @@
 /* Two descriptions over one buf. Returns 0, or -ENFILE and nothing is left. */
 static int make_ends(struct emu_task *self, const int fds[2], uint32_t slots, uint32_t status)
 {
-    uint32_t buf =
-        buf_create(self->process->slot, slots * EMU_PAGE, slots, DESCRIPTION_PIPE_READER);
+    uint32_t buf = buf_create(self->process->slot, slots * EMU_PAGE, slots,
+                              DESCRIPTION_PIPE_READER);
     const struct description_plan plans[2] = {
-        {DESCRIPTION_PIPE_READER, buf, ARENA_NONE, status & O_NONBLOCK}, /* O_DIRECT is the */
-        {DESCRIPTION_PIPE_WRITER, ARENA_NONE, buf, status},              /* writer's alone */
+        { DESCRIPTION_PIPE_READER, buf, ARENA_NONE, status & O_NONBLOCK }, /* O_DIRECT is the */
+        { DESCRIPTION_PIPE_WRITER, ARENA_NONE, buf, status },              /* writer's alone */
     };
     uint32_t ends[2];
 

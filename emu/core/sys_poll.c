@@ -47,8 +47,8 @@ static int64_t poll_entries(struct emu_task *self, struct poll_set *set, struct 
     return rc;
 }
 
-static int64_t poll_any(struct emu_task *self, struct pollfd *fds, nfds_t count,
-                        int64_t timeout_ns, const sigset_t *mask)
+static int64_t poll_any(struct emu_task *self, struct pollfd *fds, nfds_t count, int64_t timeout_ns,
+                        const sigset_t *mask)
 {
     struct poll_set set;
     int64_t rc;

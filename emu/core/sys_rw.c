@@ -16,18 +16,17 @@ static const struct {
     wait_try receive;
     wait_try send;
 } transfers[] = {
-    [DESCRIPTION_PIPE_READER] = {pipe_read_try, NULL},
-    [DESCRIPTION_PIPE_WRITER] = {NULL, pipe_write_try},
-    [DESCRIPTION_STREAM] = {stream_receive_try, stream_send_try},
-    [DESCRIPTION_SEQPACKET] = {seqpacket_receive_try, seqpacket_send_try},
+    [DESCRIPTION_PIPE_READER] = { pipe_read_try, NULL },
+    [DESCRIPTION_PIPE_WRITER] = { NULL, pipe_write_try },
+    [DESCRIPTION_STREAM] = { stream_receive_try, stream_send_try },
+    [DESCRIPTION_SEQPACKET] = { seqpacket_receive_try, seqpacket_send_try },
 };
 
 int64_t rw_receive(struct emu_task *self, struct transfer *transfer)
 {
     struct description *description = transfer->description;
     wait_try try = transfers[description->kind].receive;
-    int64_t timeout =
-        atomic_load_explicit(&description->receive_timeout_ns, memory_order_relaxed);
+    int64_t timeout = atomic_load_explicit(&description->receive_timeout_ns, memory_order_relaxed);
     uint32_t low = atomic_load_explicit(&description->receive_low, memory_order_relaxed);
 
     if (EMU_UNLIKELY(!try)) {
@@ -57,7 +56,7 @@ int64_t rw_send(struct emu_task *self, struct transfer *transfer)
 
 int64_t emu_read(struct emu_task *self, int fd, void *data, size_t size)
 {
-    struct iovec iov = {data, size};
+    struct iovec iov = { data, size };
     struct transfer transfer;
 
     transfer_init(&transfer, fd, &iov, 1, size, 0);
@@ -78,7 +77,7 @@ int64_t emu_read(struct emu_task *self, int fd, void *data, size_t size)
 
 int64_t emu_write(struct emu_task *self, int fd, const void *data, size_t size)
 {
-    struct iovec iov = {(void *)(uintptr_t)data, size};
+    struct iovec iov = { (void *)(uintptr_t)data, size };
     struct transfer transfer;
 
     transfer_init(&transfer, fd, &iov, 1, size, 0);

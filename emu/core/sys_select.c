@@ -10,20 +10,20 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define SELECT_MAX 65536 /* numbers above are left to the kernel */
-#define READABLE (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
-#define WRITABLE (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
+#define SELECT_MAX  65536 /* numbers above are left to the kernel */
+#define READABLE    (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
+#define WRITABLE    (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
 #define EXCEPTIONAL POLLPRI
 
 enum { SET_READ, SET_WRITE, SET_EXCEPT, SET_COUNT };
 
-static const uint32_t set_bits[SET_COUNT] = {READABLE, WRITABLE, EXCEPTIONAL};
+static const uint32_t set_bits[SET_COUNT] = { READABLE, WRITABLE, EXCEPTIONAL };
 
 struct select_call {
     int count;
-    size_t bytes;              /* of one set, in whole words */
-    fd_set *guest[SET_COUNT];  /* may be NULL */
-    uint64_t *in[SET_COUNT];   /* copies */
+    size_t bytes;             /* of one set, in whole words */
+    fd_set *guest[SET_COUNT]; /* may be NULL */
+    uint64_t *in[SET_COUNT];  /* copies */
     uint64_t *out[SET_COUNT];
 };
 
@@ -60,15 +60,16 @@ static void fill(const struct select_call *call, struct poll_set *set)
         }
         if (want != 0 && next < set->count) {
             set->want[next] = want | POLLNVAL;
-            set->fds[next++] = (struct pollfd){fd, (short)(want & ~(POLLHUP | POLLERR)), 0};
+            set->fds[next++] = (struct pollfd){ fd, (short)(want & ~(POLLHUP | POLLERR)), 0 };
         }
     }
 }
 
-/* True when the kernel's own select says EBADF: some number is closed and below the table's size. */
+/* True when the kernel's own select says EBADF: some number is closed and below the table's size.
+ */
 static bool kernel_says_bad(const struct select_call *call)
 {
-    struct timespec zero = {0, 0};
+    struct timespec zero = { 0, 0 };
     int64_t rc;
 
     for (int i = 0; i < SET_COUNT; i++) {
@@ -127,7 +128,7 @@ static int64_t select_wait(struct emu_task *self, struct select_call *call, stru
     }
     for (uint32_t k = 0; k < set->count; k++) {
         if (set->fds[k].fd < 0) {
-            set->fds[k] = (struct pollfd){0, 0, 0};
+            set->fds[k] = (struct pollfd){ 0, 0, 0 };
         }
     }
     rc = collect(call, set);
@@ -175,7 +176,7 @@ static int64_t select_any(struct emu_task *self, int count, fd_set *sets[SET_COU
 {
     uint64_t own[2 * SET_COUNT * FD_SETSIZE / 64];
     uint64_t *words = own;
-    struct select_call call = {.count = count, .bytes = ((size_t)count + 63) / 64 * 8};
+    struct select_call call = { .count = count, .bytes = ((size_t)count + 63) / 64 * 8 };
     uint64_t size = call.bytes * 2 * SET_COUNT;
     int64_t rc;
 
@@ -201,7 +202,7 @@ static void store_remaining(struct timeval *timeout, uint64_t deadline_ns)
 {
     uint64_t now = host_now_ns();
     uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
-    struct timeval copy = {(time_t)(left / 1000000000), (suseconds_t)(left % 1000000000 / 1000)};
+    struct timeval copy = { (time_t)(left / 1000000000), (suseconds_t)(left % 1000000000 / 1000) };
 
     (void)host_copy(timeout, &copy, sizeof copy);
 }
@@ -209,7 +210,7 @@ static void store_remaining(struct timeval *timeout, uint64_t deadline_ns)
 int64_t emu_select(struct emu_task *self, int count, fd_set *readable, fd_set *writable,
                    fd_set *except, struct timeval *timeout)
 {
-    fd_set *sets[SET_COUNT] = {readable, writable, except};
+    fd_set *sets[SET_COUNT] = { readable, writable, except };
     struct timeval copy;
     int64_t timeout_ns = -1;
     uint64_t deadline_ns = 0;
@@ -240,7 +241,7 @@ int64_t emu_select(struct emu_task *self, int count, fd_set *readable, fd_set *w
 int64_t emu_pselect(struct emu_task *self, int count, fd_set *readable, fd_set *writable,
                     fd_set *except, const struct timespec *timeout, const sigset_t *mask)
 {
-    fd_set *sets[SET_COUNT] = {readable, writable, except};
+    fd_set *sets[SET_COUNT] = { readable, writable, except };
     int64_t timeout_ns;
     int64_t rc;
 

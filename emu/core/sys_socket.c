@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#define TYPE_MASK 0xf /* SOCK_TYPE_MASK */
+#define TYPE_MASK      0xf /* SOCK_TYPE_MASK */
 #define VSOCK_PROTOCOL 40
 
 static bool is_inet(int family)
@@ -38,13 +38,13 @@ struct verdict {
 static struct verdict judge(const struct emu_task *self, int family, int type)
 {
     const struct emu_options *options = &self->process->options;
-    struct verdict verdict = {EMU_ACTION_DEFAULT, 0};
+    struct verdict verdict = { EMU_ACTION_DEFAULT, 0 };
 
     for (uint32_t i = 0; i < options->policy_count; i++) {
         const struct emu_policy *policy = &options->policy[i];
 
         if (policy->family == family && (policy->type == -1 || policy->type == type)) {
-            verdict = (struct verdict){policy->action, policy->error};
+            verdict = (struct verdict){ policy->action, policy->error };
         }
     }
     if (verdict.action != EMU_ACTION_DEFAULT) {
@@ -54,8 +54,7 @@ static struct verdict judge(const struct emu_task *self, int family, int type)
         !(family == AF_UNIX && (type == SOCK_STREAM || type == SOCK_SEQPACKET))) {
         verdict.action = options->unmodeled;
     } else {
-        verdict.action =
-            native_by_default(family, type) ? EMU_ACTION_NATIVE : EMU_ACTION_REFUSE;
+        verdict.action = native_by_default(family, type) ? EMU_ACTION_NATIVE : EMU_ACTION_REFUSE;
     }
     return verdict;
 }
@@ -74,12 +73,9 @@ static int vsock_error(int type, int protocol)
     }
     switch (type & TYPE_MASK) {
     case SOCK_STREAM:
-    case SOCK_SEQPACKET:
-        return 0;
-    case SOCK_DGRAM:
-        return ENODEV;
-    default:
-        return ESOCKTNOSUPPORT;
+    case SOCK_SEQPACKET: return 0;
+    case SOCK_DGRAM: return ENODEV;
+    default: return ESOCKTNOSUPPORT;
     }
 }
 
@@ -127,7 +123,8 @@ static int make_pair(struct emu_task *self, const int fds[2], enum description_k
     uint32_t two = one == ARENA_NONE
                        ? ARENA_NONE
                        : buf_create(slot, EMU_PAGE * EMU_PIPE_SLOTS, limit, (uint8_t)kind);
-    const struct description_plan plans[2] = {{kind, one, two, status}, {kind, two, one, status}};
+    const struct description_plan plans[2] = { { kind, one, two, status },
+                                               { kind, two, one, status } };
     uint32_t ends[2];
 
     if (two == ARENA_NONE) {

@@ -1,9 +1,9 @@
 /*
  * sys_sockopt.c - socket options: the placeholder is a real socket and answers nearly all of them
  *
- * What is stored and what is refused is the kernel's word, so it is right on every version. Here the
- * few options that the emulator itself obeys are mirrored after the kernel has taken them, and the
- * two whose value lives in the emulator are filled in. Linux: net/core/sock.c:sk_setsockopt.
+ * What is stored and what is refused is the kernel's word, so it is right on every version. Here
+ * the few options that the emulator itself obeys are mirrored after the kernel has taken them, and
+ * the two whose value lives in the emulator are filled in. Linux: net/core/sock.c:sk_setsockopt.
  */
 #include "fdtab.h"
 #include "stream.h"
@@ -11,9 +11,9 @@
 #include <errno.h>
 
 /* Options of newer kernels that the build's headers may lack. */
-#define OPT_PASSPIDFD 76  /* SO_PASSPIDFD, 6.5 */
-#define OPT_PASSRIGHTS 83 /* SO_PASSRIGHTS, 6.16 */
-#define OPT_INQ 84        /* SO_INQ, 6.17 */
+#define OPT_PASSPIDFD    76 /* SO_PASSPIDFD, 6.5 */
+#define OPT_PASSRIGHTS   83 /* SO_PASSRIGHTS, 6.16 */
+#define OPT_INQ          84 /* SO_INQ, 6.17 */
 #define OPT_RCVTIMEO_NEW 66
 #define OPT_SNDTIMEO_NEW 67
 
@@ -65,7 +65,7 @@ static int64_t timeout_ns(int fd, int name, const void *value)
     struct {
         int64_t seconds;
         int64_t microseconds;
-    } time = {0, 0};
+    } time = { 0, 0 };
     socklen_t size = sizeof time;
 
     if (host_copy(&time, value, sizeof time) < 0) {
@@ -92,10 +92,8 @@ static bool needs_kernel(int name)
     case OPT_INQ:
     case SO_TIMESTAMP:
     case SO_TIMESTAMPNS:
-    case SO_TIMESTAMPING:
-        return true;
-    default:
-        return false;
+    case SO_TIMESTAMPING: return true;
+    default: return false;
     }
 }
 
@@ -124,9 +122,7 @@ int64_t emu_setsockopt(struct emu_task *self, int fd, int level, int name, const
     case SO_RCVLOWAT:
         atomic_store(&description->receive_low, (uint32_t)stored(fd, SO_RCVLOWAT));
         break;
-    case SO_PEEK_OFF:
-        atomic_store(&description->peek_offset, stored(fd, SO_PEEK_OFF));
-        break;
+    case SO_PEEK_OFF: atomic_store(&description->peek_offset, stored(fd, SO_PEEK_OFF)); break;
     case SO_RCVTIMEO:
     case OPT_RCVTIMEO_NEW:
         atomic_store(&description->receive_timeout_ns, timeout_ns(fd, name, value));
@@ -135,8 +131,7 @@ int64_t emu_setsockopt(struct emu_task *self, int fd, int level, int name, const
     case OPT_SNDTIMEO_NEW:
         atomic_store(&description->send_timeout_ns, timeout_ns(fd, name, value));
         break;
-    default:
-        break;
+    default: break;
     }
     return 0;
 }

@@ -36,7 +36,8 @@ void task_wake(uint32_t index)
 {
     struct task_record *record = task_at(index);
 
-    /* Both sequentially consistent, against the sleeper's store of `sleeping` and load of `wake`. */
+    /* Both sequentially consistent, against the sleeper's store of `sleeping` and load of `wake`.
+     */
     atomic_fetch_add(&record->wake, 1);
     if (atomic_load(&record->sleeping)) {
         if (atomic_load_explicit(&record->on_bell, memory_order_relaxed)) {

@@ -28,7 +28,7 @@ void wait_set_add(struct wait_set *set, struct lock *lock, struct wait_queue *qu
                   const _Atomic uint32_t *version, int peer_cpu, uint32_t events)
 {
     EMU_ASSERT(set->count < set->capacity);
-    set->items[set->count++] = (struct wait_item){lock, queue, version, peer_cpu, events};
+    set->items[set->count++] = (struct wait_item){ lock, queue, version, peer_cpu, events };
 }
 
 /* Registers the task for one item. The waiter is whole before one store makes it reachable. */
@@ -185,7 +185,7 @@ static bool any_changed(const struct wait_set *set, const uint32_t *seen)
     return false;
 }
 
-#define SPIN_ITEMS 4       /* more objects than this and a spin isn't worth its look-ups */
+#define SPIN_ITEMS    4    /* more objects than this and a spin isn't worth its look-ups */
 #define SPIN_FLOOR_NS 1000 /* how far failures shorten it; a full one is tried now and then */
 
 /*
@@ -275,7 +275,8 @@ static void guard_undo(struct wait_guard *guard)
 
 /*
  * The soonest of the call's deadline and the next time to ask the placeholders. Where somebody may
- * die unseen that is often; else ever more rarely, for bytes that come past the shim while we sleep.
+ * die unseen that is often; else ever more rarely, for bytes that come past the shim while we
+ * sleep.
  */
 static uint64_t next_wake_up(const struct wait_request *request, uint32_t round)
 {
@@ -319,8 +320,13 @@ static int64_t wait_once(struct emu_task *self, struct task_record *record,
                          const struct wait_request *request, uint32_t round)
 {
     struct wait_guard guard __attribute__((unused, cleanup(guard_undo))) = {
-        self, record, atomic_load_explicit(&record->waiters, memory_order_relaxed),
-        self->critical, self->wait_frame, false};
+        self,
+        record,
+        atomic_load_explicit(&record->waiters, memory_order_relaxed),
+        self->critical,
+        self->wait_frame,
+        false
+    };
     uint32_t wake = atomic_load(&record->wake);
     int64_t result;
 

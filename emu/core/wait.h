@@ -29,7 +29,7 @@ struct waiter {
     uint32_t task;         /* whom to wake */
     uint32_t queue_offset; /* the queue and the lock that guards it, from the arena's start */
     uint32_t lock_offset;
-    uint32_t events; /* POLL* bits it waits for */
+    uint32_t events;  /* POLL* bits it waits for */
     uint32_t process; /* slot of its task's process, for the sweep */
     _Atomic uint32_t linked;
 };
