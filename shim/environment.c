@@ -3,7 +3,8 @@
  *
  *   LD_PRELOAD       holds this library: put before what is there, never instead of it
  *   SOCKRIG_ARENA    "FD,PID": the arena's descriptor, and a process that has it too, in case
- *                    the descriptor is lost on the way (closefrom in a spawned child)
+ *                    the descriptor is lost on the way (closefrom in a spawned child); with
+ *                    ",bare" behind it when no `sockrig run` stands above
  *   SOCKRIG_OPTIONS  as this process found it
  *
  * A guest that clears its environment still runs its children here. When nothing is missing the
@@ -111,7 +112,8 @@ static char *put_preload(char *at, const char *theirs)
 static char *put_arena(char *at)
 {
     at = put_decimal(put(at, "SOCKRIG_ARENA="), shim.hidden.arena);
-    return put_decimal(put(at, ","), (long)RAW0(SYS_getpid)) + 1;
+    at = put_decimal(put(at, ","), shim.owner > 0 ? shim.owner : (long)RAW0(SYS_getpid));
+    return put(at, shim.bare ? ",bare" : "") + 1;
 }
 
 /* Copies the guest's vector, but for the entries that we replace. Returns how many. */
@@ -135,7 +137,7 @@ bool environment_build(char *const *guest, struct environment *ret_environment)
     bool preload = !theirs || !lists_library(theirs);
     bool arena = session_attached();
     bool options = shim.options && !environment_get(guest, "SOCKRIG_OPTIONS");
-    struct environment built = {(char **)(uintptr_t)guest, NULL, 0};
+    struct environment built = { (char **)(uintptr_t)guest, NULL, 0 };
     size_t count = 0;
     char *at;
 

@@ -5,7 +5,7 @@
  * alias of its target with default visibility. The alias has a C name of its own (sym_NAME), so
  * that it can't clash with what libc's headers say of NAME.
  */
-#define SYM(name, result, parameters, target)                  \
-    extern result sym_##name parameters __asm__(#name)         \
+#define SYM(name, result, parameters, target)          \
+    extern result sym_##name parameters __asm__(#name) \
         __attribute__((alias(#target), visibility("default")));
 #include "symbols.def"

@@ -11,25 +11,25 @@
 
 #include <string.h>
 
-/* "FD" or "FD,PID". Returns false when it is neither. */
-static bool parse_arena(const char *value, int *ret_fd, int *ret_owner)
+/* "FD,PID" or "FD,PID,bare". Returns false when it is neither. */
+static bool parse_arena(const char *value, int *ret_fd, int *ret_owner, bool *ret_bare)
 {
-    long numbers[2] = {0, 0};
-    int count = 0;
+    long numbers[2] = { 0, 0 };
+    const char *at = value;
 
-    for (const char *at = value; count < 2; at++) {
-        if (*at >= '0' && *at <= '9' && numbers[count] < INT_MAX / 10) {
-            numbers[count] = numbers[count] * 10 + (*at - '0');
-        } else if (*at == ',' && count == 0 && at > value) {
-            count = 1;
-        } else if (*at == 0 && at > value) {
-            break;
-        } else {
+    for (int i = 0; i < 2; i++) {
+        const char *start = at;
+
+        for (; *at >= '0' && *at <= '9' && numbers[i] < INT_MAX / 10; at++) {
+            numbers[i] = numbers[i] * 10 + (*at - '0');
+        }
+        if (at == start || (i == 0 && *at++ != ',')) {
             return false;
         }
     }
     *ret_fd = (int)numbers[0];
     *ret_owner = (int)numbers[1];
+    *ret_bare = strcmp(at, ",bare") == 0;
     return true;
 }
 
@@ -47,11 +47,13 @@ static void attach(const char *value)
 {
     int fd;
     int owner;
+    bool bare;
 
-    if (!value || !parse_arena(value, &fd, &owner) || !session_attach(fd, owner)) {
+    if (!value || !parse_arena(value, &fd, &owner, &bare) || !session_attach(fd, owner)) {
         return;
     }
-    shim.bare = false;
+    shim.bare = bare;
+    shim.owner = bare ? 0 : owner;
     {
         struct emu_task *self = route_enter();
         int found = 0;

@@ -55,7 +55,7 @@ static long exec_image(int directory, const char *path, const char *checked, cha
         return result;
     }
     if (route_in_spawned_child()) {
-        environment = (struct environment){(char **)(uintptr_t)envp, NULL, 0};
+        environment = (struct environment){ (char **)(uintptr_t)envp, NULL, 0 };
     } else if (!environment_build(envp, &environment)) {
         return -ENOMEM;
     }
@@ -91,7 +91,7 @@ static long exec_by_shell(const char *path, char *const *argv, char *const *envp
     }
     char *vector[count + 3];
 
-    vector[0] = (char *)(uintptr_t)"/bin/sh";
+    vector[0] = (char *)(uintptr_t) "/bin/sh";
     vector[1] = (char *)(uintptr_t)path;
     for (size_t i = 1; i <= count; i++) {
         vector[i + 1] = argv[i];
@@ -178,20 +178,20 @@ static int count_arguments(va_list arguments)
 }
 
 /* Collects them into argv[count + 1], the NULL included. */
-#define COLLECT(first)                                         \
-    int count;                                                 \
-    va_list arguments;                                         \
-    va_start(arguments, first);                                \
-    count = count_arguments(arguments);                        \
-    va_end(arguments);                                         \
-    if (count < 0) {                                           \
-        return route_error(-E2BIG);                            \
-    }                                                          \
-    char *argv[count + 1];                                     \
-    va_start(arguments, first);                                \
-    argv[0] = (char *)(uintptr_t)first;                        \
-    for (int i = 1; i <= count; i++) {                         \
-        argv[i] = va_arg(arguments, char *);                   \
+#define COLLECT(first)                       \
+    int count;                               \
+    va_list arguments;                       \
+    va_start(arguments, first);              \
+    count = count_arguments(arguments);      \
+    va_end(arguments);                       \
+    if (count < 0) {                         \
+        return route_error(-E2BIG);          \
+    }                                        \
+    char *argv[count + 1];                   \
+    va_start(arguments, first);              \
+    argv[0] = (char *)(uintptr_t)first;      \
+    for (int i = 1; i <= count; i++) {       \
+        argv[i] = va_arg(arguments, char *); \
     }
 
 int wrap_execl(const char *path, const char *argument, ...)

@@ -7,17 +7,17 @@
 #include "wrap.h"
 
 /* Runs the emulator's side of a call that only switches. False: the call fails, errno is set. */
-#define SWITCHED(emulated, condition)                             \
-    ({                                                            \
+#define SWITCHED(emulated, condition)                               \
+    ({                                                              \
         struct emu_task *self = (condition) ? route_enter() : NULL; \
-        int64_t result_ = self ? (emulated) : EMU_NATIVE;         \
-        if (self) {                                               \
-            route_exit(self);                                     \
-        }                                                         \
-        if (result_ < 0 && result_ != EMU_NATIVE) {               \
-            route_error(result_);                                 \
-        }                                                         \
-        result_ == EMU_NATIVE || result_ == 0;                    \
+        int64_t result_ = self ? (emulated) : EMU_NATIVE;           \
+        if (self) {                                                 \
+            route_exit(self);                                       \
+        }                                                           \
+        if (result_ < 0 && result_ != EMU_NATIVE) {                 \
+            route_error(result_);                                   \
+        }                                                           \
+        result_ == EMU_NATIVE || result_ == 0;                      \
     })
 
 ssize_t wrap_splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size,
@@ -47,8 +47,7 @@ ssize_t wrap_vmsplice(int fd, const struct iovec *iov, size_t count, unsigned in
 
 ssize_t wrap_sendfile(int out, int in, off_t *offset, size_t size)
 {
-    if (!SWITCHED(emu_sendfile(self, out, in),
-                  emu_fd_is_emulated(in) || emu_fd_is_emulated(out))) {
+    if (!SWITCHED(emu_sendfile(self, out, in), emu_fd_is_emulated(in) || emu_fd_is_emulated(out))) {
         return -1;
     }
     return PLAIN(RAW4(SYS_sendfile, out, in, offset, size));

@@ -137,7 +137,7 @@ static ssize_t rest_of_message(struct emu_task *self, int fd, const struct msghd
     struct iovec *iov = message->msg_iov;
     size_t count = message->msg_iovlen;
     size_t done = self->progress;
-    struct msghdr left = {0};
+    struct msghdr left = { 0 };
     long result = 0;
 
     route_exit(self);
@@ -228,8 +228,7 @@ ssize_t wrap_recvfrom(int fd, void *data, size_t size, int flags, struct sockadd
     if (emu_fd_is_emulated(fd)) {
         route_cancel_point();
     }
-    ROUTE(emu_fd_is_emulated(fd),
-          emu_recvfrom(self, fd, data, size, flags, address, address_size),
+    ROUTE(emu_fd_is_emulated(fd), emu_recvfrom(self, fd, data, size, flags, address, address_size),
           NATIVE6(SYS_recvfrom, fd, data, size, flags, address, address_size));
 }
 

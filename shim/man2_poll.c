@@ -70,7 +70,7 @@ static int native_pselect(int count, fd_set *readable, fd_set *writable, fd_set 
     struct {
         const sigset_t *mask;
         size_t size;
-    } packed = {mask, _NSIG / 8};
+    } packed = { mask, _NSIG / 8 };
     struct timespec copy;
 
     if (timeout) {

@@ -224,7 +224,7 @@ pid_t wrap_wait3(int *ret_status, int options, struct rusage *ret_usage)
 
 int wrap_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options)
 {
-    siginfo_t info;
+    siginfo_t info = { 0 };
     siginfo_t *where = ret_info ? ret_info : &info;
     int result = NATIVE5(SYS_waitid, type, id, where, options, NULL);
 

@@ -17,9 +17,8 @@ static ssize_t rest(struct emu_task *self, long number, int fd, const void *data
     if (done > size) {
         done = size;
     }
-    result = done > 0 && done == size
-                 ? 0
-                 : RAW3(number, fd, (const char *)data + done, size - done);
+    result = done > 0 && done == size ? 0
+                                      : RAW3(number, fd, (const char *)data + done, size - done);
     return route_result(emu_native_result(self, result));
 }
 

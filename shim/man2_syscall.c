@@ -58,7 +58,7 @@ static long by_number_pselect(int count, fd_set *readable, fd_set *writable, fd_
     struct {
         const sigset_t *mask;
         size_t size;
-    } mask = {NULL, 0};
+    } mask = { NULL, 0 };
 
     if (packed) {
         memcpy(&mask, packed, sizeof mask);
@@ -108,9 +108,8 @@ static long by_number_sigaction(int number, const struct kernel_action *action,
         set.sa_flags = (int)(action->flags & ~KERNEL_SA_RESTORER);
         memcpy(&set.sa_mask, &action->mask, sizeof action->mask);
     }
-    result = number > 0 && number < SIGNAL_COUNT
-                 ? signal_set(number, action ? &set : NULL, &old)
-                 : -EINVAL;
+    result = number > 0 && number < SIGNAL_COUNT ? signal_set(number, action ? &set : NULL, &old)
+                                                 : -EINVAL;
     if (result == 0 && ret_old) {
         ret_old->handler = old.sa_sigaction;
         ret_old->flags = (unsigned long)old.sa_flags;
@@ -124,16 +123,16 @@ static long by_number_sigaction(int number, const struct kernel_action *action,
     case number: *ret_result = (expression); return true;
 
 /* Each section is one switch; `v` are the call's arguments. */
-#define SECTION(name)                                                                \
-    static bool name(long number, const long *v, long *ret_result)                   \
-    {                                                                                \
-        const long a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5];       \
-        (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;                        \
+#define SECTION(name)                                                          \
+    static bool name(long number, const long *v, long *ret_result)             \
+    {                                                                          \
+        const long a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5]; \
+        (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;                  \
         switch (number) {
-#define SECTION_END             \
-    default: return false;      \
-        }                       \
-    }
+#define SECTION_END        \
+    default: return false; \
+        }                  \
+        }
 
 SECTION(call_rw)
 #define SECTION_RW
@@ -161,7 +160,7 @@ SECTION_END
 
 long syscall_by_number(long number, long a, long b, long c, long d, long e, long f)
 {
-    const long v[6] = {a, b, c, d, e, f};
+    const long v[6] = { a, b, c, d, e, f };
     long result = 0;
 
     if (!call_rw(number, v, &result) && !call_fd(number, v, &result) &&

@@ -62,8 +62,8 @@ static sighandler_t set_handler(int number, sighandler_t handler, int flags, boo
 
 sighandler_t wrap_signal(int number, sighandler_t handler)
 {
-    bool interrupts =
-        is_valid(number) && (atomic_load(&interrupting) & (1ull << (number - 1))) != 0;
+    bool interrupts = is_valid(number) &&
+                      (atomic_load(&interrupting) & (1ull << (number - 1))) != 0;
 
     return set_handler(number, handler, interrupts ? 0 : SA_RESTART, true);
 }

@@ -110,8 +110,8 @@ static void system_restore(struct system_state *state)
 /* Spawns the shell; the child gets the caller's signals back. Returns an errno value. */
 static int system_spawn(const char *command, struct system_state *state)
 {
-    char *argv[] = {(char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c",
-                    (char *)(uintptr_t)command, NULL};
+    char *argv[] = { (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", (char *)(uintptr_t)command,
+                     NULL };
     posix_spawnattr_t attributes;
     sigset_t defaults;
     int result;
@@ -145,7 +145,7 @@ static void system_cancelled(void *argument)
 
 int wrap_system(const char *command)
 {
-    struct system_state state;
+    struct system_state state = { 0 };
     struct sigaction ignore;
     sigset_t block;
     int status = -1;

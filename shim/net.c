@@ -11,14 +11,10 @@
  * notice), where no way of writing to text is allowed, and for a body that is too short or jumps
  * into its own first bytes.
  */
+#include "elf_symbols.h"
 #include "wrap.h"
 
-#include "host.h"
-
-#include <dlfcn.h>
-#include <elf.h>
 #include <gnu/libc-version.h>
-#include <link.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -31,7 +27,10 @@ struct entry {
 };
 
 /* Public names have twins (__read, lseek64, ...) that are the same body. */
-#define ENTRY(name, replacement) {name, (void *)(uintptr_t)(replacement)}
+#define ENTRY(name, replacement)               \
+    {                                          \
+        name, (void *)(uintptr_t)(replacement) \
+    }
 
 static const struct entry *entries(size_t *ret_count)
 {
@@ -57,71 +56,6 @@ static const struct entry *entries(size_t *ret_count)
 }
 
 #define ENTRIES_MAX 16
-
-/* What libc's dynamic section says of its symbols. */
-struct symbols {
-    const uint32_t *hash; /* DT_GNU_HASH */
-    const Elf64_Sym *table;
-    const char *names;
-    uintptr_t base;
-};
-
-/* Finds libc by one of its own functions: other preloaded libraries may export read, too. */
-static bool find_libc(struct symbols *ret_symbols)
-{
-    struct symbols found = {0};
-    struct link_map *map = NULL;
-    Dl_info info;
-
-    if (dladdr1((const void *)(uintptr_t)gnu_get_libc_version, &info, (void **)&map,
-                RTLD_DL_LINKMAP) == 0 ||
-        !map) {
-        return false;
-    }
-    found.base = map->l_addr;
-    for (const Elf64_Dyn *item = map->l_ld; item->d_tag != DT_NULL; item++) {
-        switch (item->d_tag) {
-        case DT_GNU_HASH: found.hash = (const void *)item->d_un.d_ptr; break;
-        case DT_SYMTAB: found.table = (const void *)item->d_un.d_ptr; break;
-        case DT_STRTAB: found.names = (const void *)item->d_un.d_ptr; break;
-        default: break;
-        }
-    }
-    if (!found.hash || !found.table || !found.names) {
-        return false;
-    }
-    *ret_symbols = found;
-    return true;
-}
-
-/* Looks a name up as the loader does; versions don't matter, these names have one each. */
-static const Elf64_Sym *look_up(const struct symbols *symbols, const char *name)
-{
-    uint32_t bucket_count = symbols->hash[0];
-    uint32_t first = symbols->hash[1];
-    uint32_t bloom_size = symbols->hash[2];
-    const uint32_t *buckets = symbols->hash + 4 + bloom_size * 2;
-    const uint32_t *chain = buckets + bucket_count;
-    uint32_t hash = 5381;
-    uint32_t index;
-
-    for (const char *at = name; *at; at++) {
-        hash = hash * 33 + (unsigned char)*at;
-    }
-    index = buckets[hash % bucket_count];
-    for (; index >= first; index++) {
-        const Elf64_Sym *symbol = symbols->table + index;
-
-        if ((chain[index - first] | 1) == (hash | 1) &&
-            strcmp(symbols->names + symbol->st_name, name) == 0 && symbol->st_value != 0) {
-            return symbol;
-        }
-        if (chain[index - first] & 1) {
-            break;
-        }
-    }
-    return NULL;
-}
 
 /* True when the body is long enough and doesn't jump back into the bytes that we write over. */
 static bool may_redirect(const uint8_t *body, size_t size)
@@ -149,7 +83,7 @@ static bool may_redirect(const uint8_t *body, size_t size)
 /* jmp *0(%rip); the address: changes no register. */
 static void make_jump(uint8_t ret_code[JUMP_SIZE], const void *target)
 {
-    static const uint8_t jump[6] = {0xff, 0x25, 0, 0, 0, 0};
+    static const uint8_t jump[6] = { 0xff, 0x25, 0, 0, 0, 0 };
 
     memcpy(ret_code, jump, sizeof jump);
     memcpy(ret_code + sizeof jump, &target, sizeof target);
@@ -210,10 +144,16 @@ static bool is_translated(void)
     return preload && strstr(preload, "vgpreload") != NULL;
 }
 
+/* By one of its own functions: other preloaded libraries may export read, too. */
+static bool find_libc(struct elf_symbols *ret_symbols)
+{
+    return elf_symbols_of((const void *)(uintptr_t)gnu_get_libc_version, ret_symbols);
+}
+
 void net_install(void)
 {
     struct patch patches[ENTRIES_MAX];
-    struct symbols symbols;
+    struct elf_symbols symbols;
     size_t count;
     size_t ready = 0;
     const struct entry *list = entries(&count);
@@ -222,11 +162,11 @@ void net_install(void)
         return;
     }
     for (size_t i = 0; i < count && ready < ENTRIES_MAX; i++) {
-        const Elf64_Sym *symbol = look_up(&symbols, list[i].name);
+        const Elf64_Sym *symbol = elf_symbols_find(&symbols, list[i].name);
         uint8_t *body = symbol ? (uint8_t *)(symbols.base + symbol->st_value) : NULL;
 
         if (body && may_redirect(body, symbol->st_size)) {
-            patches[ready++] = (struct patch){body, list[i].replacement};
+            patches[ready++] = (struct patch){ body, list[i].replacement };
         }
     }
     shim.net = ready > 0 && (write_directly(patches, ready) || write_by_proc(patches, ready));

@@ -35,12 +35,11 @@ static inline long raw_call3(long number, long a, long b, long c)
     return result;
 }
 
-#define RAW0(nr)          raw_call3((nr), 0, 0, 0)
-#define RAW1(nr, a)       raw_call3((nr), (long)(a), 0, 0)
-#define RAW2(nr, a, b)    raw_call3((nr), (long)(a), (long)(b), 0)
-#define RAW3(nr, a, b, c) raw_call3((nr), (long)(a), (long)(b), (long)(c))
-#define RAW4(nr, a, b, c, d) \
-    raw_call6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define RAW0(nr)             raw_call3((nr), 0, 0, 0)
+#define RAW1(nr, a)          raw_call3((nr), (long)(a), 0, 0)
+#define RAW2(nr, a, b)       raw_call3((nr), (long)(a), (long)(b), 0)
+#define RAW3(nr, a, b, c)    raw_call3((nr), (long)(a), (long)(b), (long)(c))
+#define RAW4(nr, a, b, c, d) raw_call6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 #define RAW5(nr, a, b, c, d, e) \
     raw_call6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 #define RAW6(nr, a, b, c, d, e, f) \

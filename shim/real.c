@@ -25,10 +25,10 @@ static void *find(const char *name, void *_Atomic *ret_found)
 }
 
 #define SYMBOLS_REAL
-#define REAL(name, result, parameters)          \
-    real_##name##_t real_##name(void)           \
-    {                                           \
-        static void *_Atomic found;             \
+#define REAL(name, result, parameters)               \
+    real_##name##_t real_##name(void)                \
+    {                                                \
+        static void *_Atomic found;                  \
         return (real_##name##_t)find(#name, &found); \
     }
 #include "symbols.def"

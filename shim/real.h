@@ -10,7 +10,7 @@
 #include "wrap.h"
 
 #define SYMBOLS_REAL
-#define REAL(name, result, parameters)         \
+#define REAL(name, result, parameters)           \
     typedef result(*real_##name##_t) parameters; \
     real_##name##_t real_##name(void);
 #include "symbols.def"

@@ -1,8 +1,9 @@
 /*
  * report.c - the report of a bare preload: SOCKRIG_OPTIONS="report=FILE"
  *
- * Under `sockrig run` the command writes the report. A bare preload has nobody to do it: the
- * process that made the session appends its lines to FILE when it ends, one event a line:
+ * Under `sockrig run` the command writes the report. A bare preload has nobody to do it: each
+ * process of the session writes the whole of it into FILE when it ends, so the last one's is what
+ * stays. One event a line:
  *
  *     refused socket family 40 type 1 errno 95 x2  server[517] server+0x1234
  *
@@ -99,17 +100,21 @@ void report_write(void)
     char name[PATH_MAX];
     char line[LINE_SIZE];
     const struct emu_report *entry;
+    long size = 0;
     long fd;
 
     if (!file_name(name)) {
         return;
     }
-    fd = RAW3(SYS_open, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    fd = RAW3(SYS_open, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         return;
     }
     for (uint32_t i = 0; (entry = emu_report_get(i)) != NULL; i++) {
-        RAW3(SYS_write, fd, line, format(entry, line));
+        long written = RAW4(SYS_pwrite64, fd, line, format(entry, line), size);
+
+        size += written > 0 ? written : 0;
     }
+    RAW2(SYS_ftruncate, fd, size);
     RAW1(SYS_close, fd);
 }

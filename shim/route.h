@@ -28,14 +28,18 @@ enum thread_state {
     THREAD_SPAWNING, /* inside the real posix_spawn: its child runs with our memory */
 };
 
+#define SHIM_SAVED_SIGNALS 8 /* more at once lose their place in the order, not their content */
+
 /* What the shim knows of a thread. */
 struct shim_thread {
     struct emu_task task;
     enum thread_state state;
-    bool no_cancel;          /* the call came through one of libc's _nocancel entries */
-    pid_t spawned;           /* the child of a spawn, as that child itself found */
-    int fork_slot;           /* from emu_fork_before() until fork has returned */
-    uint64_t put_off;        /* signals that were sent again and are blocked meanwhile */
+    bool no_cancel;   /* the call came through one of libc's _nocancel entries */
+    pid_t spawned;    /* the child of a spawn, as that child itself found */
+    int fork_slot;    /* from emu_fork_before() until fork has returned */
+    uint64_t put_off; /* signals that wait for the call's edge, blocked meanwhile */
+    int saved_count;  /* real-time signals among them, in the order they came */
+    siginfo_t saved[SHIM_SAVED_SIGNALS];
     const char *other_stack; /* the alternate stack that a handler runs on, while a call waits */
     size_t other_stack_size;
 };
@@ -135,10 +139,11 @@ static inline long route_native6(long number, long a, long b, long c, long d, lo
     return route_cancellable(number, a, b, c, d, e, f);
 }
 
-#define NATIVE1(nr, a)          route_native3((nr), (long)(a), 0, 0)
-#define NATIVE2(nr, a, b)       route_native3((nr), (long)(a), (long)(b), 0)
-#define NATIVE3(nr, a, b, c)    route_native3((nr), (long)(a), (long)(b), (long)(c))
-#define NATIVE4(nr, a, b, c, d) route_native6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define NATIVE1(nr, a)       route_native3((nr), (long)(a), 0, 0)
+#define NATIVE2(nr, a, b)    route_native3((nr), (long)(a), (long)(b), 0)
+#define NATIVE3(nr, a, b, c) route_native3((nr), (long)(a), (long)(b), (long)(c))
+#define NATIVE4(nr, a, b, c, d) \
+    route_native6((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 #define NATIVE5(nr, a, b, c, d, e) \
     route_native6((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 #define NATIVE6(nr, a, b, c, d, e, f) \
@@ -161,19 +166,19 @@ static inline void route_cancel_point(void)
  * A whole wrapper: `emulated` is an emu_ call on `self` and is made when `condition` holds; when it
  * doesn't, or the answer is EMU_NATIVE, `native` is what to return.
  */
-#define ROUTE(condition, emulated, native)                 \
-    do {                                                   \
-        if (condition) {                                   \
-            struct emu_task *self = route_enter();         \
-            if (EMU_LIKELY(self != NULL)) {                \
-                int64_t result_ = (emulated);              \
-                if (EMU_LIKELY(result_ != EMU_NATIVE)) {   \
-                    return route_leave(self, result_);      \
-                }                                          \
-                route_exit(self);                          \
-            }                                              \
-        }                                                  \
-        return (native);                                   \
+#define ROUTE(condition, emulated, native)               \
+    do {                                                 \
+        if (condition) {                                 \
+            struct emu_task *self = route_enter();       \
+            if (EMU_LIKELY(self != NULL)) {              \
+                int64_t result_ = (emulated);            \
+                if (EMU_LIKELY(result_ != EMU_NATIVE)) { \
+                    return route_leave(self, result_);   \
+                }                                        \
+                route_exit(self);                        \
+            }                                            \
+        }                                                \
+        return (native);                                 \
     } while (0)
 
 #endif

@@ -17,7 +17,7 @@
 #include <sys/resource.h>
 
 struct shim shim = {
-    .hidden = {-1, -1},
+    .hidden = { -1, -1 },
 };
 
 #define HIDDEN_FIRST  1000 /* where hidden descriptors stand, RLIMIT_NOFILE allowing */
@@ -28,7 +28,7 @@ struct shim shim = {
 /* Moves a descriptor out of the guest's way. Returns its new number. */
 static int hide(int fd)
 {
-    struct rlimit limit = {0, 0};
+    struct rlimit limit = { 0, 0 };
     long first = HIDDEN_FIRST;
     long moved;
 
@@ -134,7 +134,7 @@ static void read_options(struct emu_options *options)
 
 bool session_net_off(void)
 {
-    struct emu_options options = {0};
+    struct emu_options options = { 0 };
 
     if (session_attached()) {
         return shim.process.options.net == EMU_NET_OFF;

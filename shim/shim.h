@@ -24,13 +24,14 @@ enum shim_state {
 
 struct shim {
     _Atomic int state; /* enum shim_state */
-    bool bare;         /* no `sockrig run` above us: this image made the session, or will */
+    bool bare;         /* no `sockrig run` above us */
+    int owner;         /* run's pid, which has the session's descriptors as long as we live; or 0 */
     bool emulates;     /* this process has, or had, an emulated descriptor */
     bool net;          /* libc's entries are redirected */
     struct emu_process process;
-    struct emu_hidden hidden;     /* descriptors that the guest must not see */
-    const char *options;          /* value of SOCKRIG_OPTIONS at the start, or NULL */
-    char library[PATH_MAX];       /* absolute path of this library; "" until it is asked for */
+    struct emu_hidden hidden; /* descriptors that the guest must not see */
+    const char *options;      /* value of SOCKRIG_OPTIONS at the start, or NULL */
+    char library[PATH_MAX];   /* absolute path of this library; "" until it is asked for */
 };
 
 extern struct shim shim;
@@ -59,7 +60,8 @@ static inline bool session_hides(int fd)
     return session_attached() && fd >= 0 && (fd == shim.hidden.arena || fd == shim.hidden.bell);
 }
 
-/* A call returned `fd` as a new descriptor: what the table says of that number is old. Returns fd. */
+/* A call returned `fd` as a new descriptor: what the table says of that number is old. Returns fd.
+ */
 long session_new_fd(long fd);
 
 /* ---- environment.c ---- */

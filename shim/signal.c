@@ -10,34 +10,111 @@
 
 _Atomic uint64_t signal_actions[SIGNAL_COUNT];
 
-/* libgcc and gdb recognise a signal frame by exactly these bytes (x86_64_fallback_frame_state). */
+/*
+ * libgcc and gdb recognise a signal frame by exactly these bytes (x86_64_fallback_frame_state), gdb
+ * by this name too.
+ */
 __asm__(".text\n"
         ".p2align 4\n"
         "    nop\n"
-        ".type signal_return, @function\n"
-        ".globl signal_return\n"
-        ".hidden signal_return\n"
-        "signal_return:\n"
+        ".type __restore_rt, @function\n"
+        ".globl __restore_rt\n"
+        ".hidden __restore_rt\n"
+        "__restore_rt:\n"
         "    .byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00\n" /* mov $15, %rax */
         "    syscall\n"
-        ".size signal_return, . - signal_return\n");
+        ".size __restore_rt, . - __restore_rt\n");
 
 static uint64_t bit_of(int number)
 {
     return 1ull << (number - 1);
 }
 
+#define FIRST_REAL_TIME 32
+#define TICK_MARK       0x7157c4
+
+static void send_to_self(int number, const siginfo_t *info)
+{
+    RAW4(SYS_rt_tgsigqueueinfo, RAW0(SYS_getpid), RAW0(SYS_gettid), number, info);
+}
+
+static void send_tick(int number)
+{
+    siginfo_t tick;
+
+    memset(&tick, 0, sizeof tick);
+    tick.si_signo = number;
+    tick.si_code = SI_USER; /* never refused: with the queue full it is only a bit */
+    tick.si_value.sival_int = TICK_MARK;
+    send_to_self(number, &tick);
+}
+
+/* A tick's content is lost when the queue was full; `expected`: there is something to bring. */
+static bool is_tick(const siginfo_t *info, bool expected)
+{
+    return info->si_code == SI_USER &&
+           (info->si_value.sival_int == TICK_MARK || (expected && info->si_pid == 0));
+}
+
+/* Index of the oldest saved signal of that number, or -1. */
+static int oldest_saved(const struct shim_thread *thread, int number)
+{
+    for (int i = 0; i < thread->saved_count; i++) {
+        if (thread->saved[i].si_signo == number) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 /* Keeps the signal for the call's edge. */
 static void put_off(struct shim_thread *thread, int number, siginfo_t *info, ucontext_t *context)
 {
-    uint64_t bit = bit_of(number);
+    uint64_t all = UINT64_MAX;
 
-    /* With SA_NODEFER it isn't blocked here, and would come again before we return. */
-    RAW4(SYS_rt_sigprocmask, SIG_BLOCK, &bit, NULL, sizeof bit);
-    thread->put_off |= bit;
+    /* Nothing else comes in between; the return from the handler undoes this. */
+    RAW4(SYS_rt_sigprocmask, SIG_BLOCK, &all, NULL, sizeof all);
+    thread->put_off |= bit_of(number);
     thread->task.signals_put_off = true;
-    RAW4(SYS_rt_tgsigqueueinfo, RAW0(SYS_getpid), RAW0(SYS_gettid), number, info);
     sigaddset(&context->uc_sigmask, number);
+    if (number < FIRST_REAL_TIME || thread->saved_count == SHIM_SAVED_SIGNALS) {
+        send_to_self(number, info);
+        return;
+    }
+    if (!is_tick(info, oldest_saved(thread, number) >= 0)) {
+        thread->saved[thread->saved_count++] = *info;
+    }
+    send_tick(number);
+}
+
+/*
+ * A real-time signal at the call's edge, with some saved or a tick: puts the siginfo whose turn it
+ * is into *info. False: there is nothing for the guest.
+ */
+static bool take_turn(struct shim_thread *thread, int number, siginfo_t *info)
+{
+    uint64_t all = UINT64_MAX;
+    uint64_t before;
+    siginfo_t came = *info;
+    bool tick;
+    int index;
+
+    RAW4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof all);
+    index = oldest_saved(thread, number);
+    tick = is_tick(&came, index >= 0);
+    if (index >= 0) {
+        *info = thread->saved[index];
+        thread->saved_count--;
+        memmove(&thread->saved[index], &thread->saved[index + 1],
+                (size_t)(thread->saved_count - index) * sizeof came);
+        if (!tick) {
+            thread->saved[thread->saved_count++] = came;
+        } else if (oldest_saved(thread, number) >= 0) {
+            send_tick(number); /* ticks may have merged */
+        }
+    }
+    RAW4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    return index >= 0 || !tick;
 }
 
 void signal_deliver(struct emu_task *self)
@@ -60,12 +137,12 @@ void signal_deliver(struct emu_task *self)
 /* The default action, as it would have been without our handler. */
 static void act_by_default(int number, siginfo_t *info)
 {
-    struct kernel_action action = {0};
+    struct kernel_action action = { 0 };
 
     RAW4(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask);
     if (info->si_code <= 0) {
         /* Sent by somebody: again, to the default action, once our handler has returned. */
-        RAW4(SYS_rt_tgsigqueueinfo, RAW0(SYS_getpid), RAW0(SYS_gettid), number, info);
+        send_to_self(number, info);
     }
 }
 
@@ -117,6 +194,10 @@ void signal_handler(int number, siginfo_t *info, void *context)
     }
     if (thread->task.critical > 0 && !from_fault) {
         put_off(thread, number, info, context);
+        return;
+    }
+    if (number >= FIRST_REAL_TIME && (thread->saved_count > 0 || is_tick(info, false)) &&
+        !take_turn(thread, number, info)) {
         return;
     }
     action = atomic_load(&signal_actions[number]);
@@ -179,14 +260,14 @@ static void show_old(const struct kernel_action *old, uint64_t word, struct siga
 
 long signal_set(int number, const struct sigaction *action, struct sigaction *ret_old)
 {
-    struct kernel_action set = {0};
-    struct kernel_action old = {0};
+    struct kernel_action set = { 0 };
+    struct kernel_action old = { 0 };
     uint64_t word = atomic_load(&signal_actions[number]);
     long result;
 
     if (action) {
         set.flags = (unsigned long)action->sa_flags | KERNEL_SA_RESTORER;
-        set.restorer = signal_return;
+        set.restorer = __restore_rt;
         memcpy(&set.mask, &action->sa_mask, sizeof set.mask);
         set.handler = (void (*)(int, siginfo_t *, void *))(uintptr_t)action->sa_handler;
         if (needs_handler(number, (uintptr_t)action->sa_handler)) {
@@ -208,7 +289,7 @@ long signal_set(int number, const struct sigaction *action, struct sigaction *re
  */
 void signal_catch_faults(void)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS};
+    static const int faults[] = { SIGSEGV, SIGBUS };
 
     for (size_t i = 0; i < 2; i++) {
         struct sigaction action;

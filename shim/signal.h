@@ -7,6 +7,11 @@
  * until signal_deliver() unblocks it at the call's edge, and then builds the frame itself, so that
  * siginfo, mask and alternate stack are right.
  *
+ * Real-time signals queue, and one that is sent again would stand behind those that came meanwhile.
+ * Their siginfo waits in a FIFO of the thread, and an empty "tick" is sent: whichever of them comes
+ * next brings the FIFO's head to the guest, and is itself appended unless it is a tick
+ * (tests/proof/deferred_signal.c).
+ *
  * What the guest believes about a signal is one word: its handler's address, and flags that we
  * change in what the kernel is told.
  */
@@ -49,7 +54,7 @@ static inline bool signal_is_fault(int number)
 void signal_handler(int number, siginfo_t *info, void *context);
 
 /* Where a handler returns to: rt_sigreturn, in the bytes that unwinders know. */
-void signal_return(void) __attribute__((visibility("hidden")));
+void __restore_rt(void) __attribute__((visibility("hidden")));
 
 /* rt_sigaction(2) with our handler in place of the guest's. 0 or -errno. */
 long signal_set(int number, const struct sigaction *action, struct sigaction *ret_old);

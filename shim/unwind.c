@@ -8,10 +8,9 @@
  * export them (libgcc linked into the program) skips our clean-up; what is left then is found at
  * the thread's next call, or at its end.
  */
+#include "elf_symbols.h"
 #include "host.h"
 
-#include <dlfcn.h>
-#include <link.h>
 #include <stdatomic.h>
 
 /* The Itanium C++ ABI's interface. Not <unwind.h>: that would export what is ours alone. */
@@ -26,17 +25,22 @@ resume_t _Unwind_Resume;
 static personality_t *_Atomic real_personality;
 static resume_t *_Atomic real_resume;
 
+static uintptr_t function_of(const struct elf_symbols *symbols, const char *name)
+{
+    const Elf64_Sym *symbol = elf_symbols_find(symbols, name);
+
+    return symbol ? symbols->base + symbol->st_value : 0;
+}
+
 static void find_unwinder(const void *caller)
 {
-    struct link_map *map = NULL;
-    Dl_info info;
+    struct elf_symbols symbols;
 
-    if (dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || !map) {
-        return;
+    if (elf_symbols_of(caller, &symbols)) {
+        atomic_store(&real_resume, (resume_t *)function_of(&symbols, "_Unwind_Resume"));
+        atomic_store(&real_personality,
+                     (personality_t *)function_of(&symbols, "__gcc_personality_v0"));
     }
-    atomic_store(&real_resume, (resume_t *)(uintptr_t)dlsym(map, "_Unwind_Resume"));
-    atomic_store(&real_personality,
-                 (personality_t *)(uintptr_t)dlsym(map, "__gcc_personality_v0"));
 }
 
 int __gcc_personality_v0(int version, int actions, uint64_t class, void *exception, void *context)

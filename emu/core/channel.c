@@ -7,15 +7,10 @@
 
 #include <errno.h>
 
-void transfer_init(struct transfer *transfer, int fd, const struct iovec *iov, int count,
-                   uint64_t size, int flags)
+void transfer_init(struct transfer *transfer, struct description *description, int fd,
+                   const struct iovec *iov, int count, uint64_t size, int flags)
 {
-    struct description *description = fdtab_get(fd);
-
     transfer->description = description;
-    if (!description) {
-        return;
-    }
     transfer->index = description_index(description);
     transfer->generation = atomic_load_explicit(&description->generation, memory_order_relaxed);
     transfer->fd = fd;

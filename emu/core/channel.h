@@ -28,9 +28,9 @@ struct transfer {
     int ret_flags; /* MSG_TRUNC of a record */
 };
 
-/* Fills a transfer for fd; the iovec array stays the caller's. NULL description: fd is native. */
-void transfer_init(struct transfer *transfer, int fd, const struct iovec *iov, int count,
-                   uint64_t size, int flags);
+/* Fills a transfer for what fdtab_get(fd) gave; the iovec array stays the caller's. */
+void transfer_init(struct transfer *transfer, struct description *description, int fd,
+                   const struct iovec *iov, int count, uint64_t size, int flags);
 
 /*
  * Runs a try (pipe.h, stream.h) to its end; sleeps when it blocks.

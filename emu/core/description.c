@@ -131,6 +131,12 @@ bool description_held(const struct description *description)
     return false;
 }
 
+/* Whether closing with this unread resets the peer: a lone empty record doesn't. */
+static bool unread_counts(const struct buf_state *state)
+{
+    return state->seg_count > 1 || (state->seg_count == 1 && state->last_len > state->first_taken);
+}
+
 /*
  * One direction ends at one side. Says how; wakes who waits at the other side. On this side nobody
  * can: a blocked call pins its description, and poll learns of a closed number when it next looks.
@@ -145,7 +151,7 @@ static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags,
 
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
-    if (reset && state.seg_count > 0 && !(state.flags & BUF_READER_GONE)) {
+    if (reset && unread_counts(&state) && !(state.flags & BUF_READER_GONE)) {
         atomic_store(&reset->error, ECONNRESET); /* once: under the lock that drops the data */
     }
     state.flags |= (uint16_t)flags;

@@ -120,6 +120,9 @@ struct emu_task {
     uint32_t spins;                  /* spins so far: now and then one is tried in full */
     uint32_t pinned;                 /* index + 1 of the description that a blocked call keeps */
     const void *wait_frame;          /* frame of the blocked call, or NULL: see emu_task_clear() */
+    void *scratch;                   /* memory for large sets of poll, kept between calls */
+    uint64_t scratch_size;           /* in bytes */
+    bool scratch_busy;               /* a call uses it; a handler's call gets its own */
     uint32_t *spawn_list;            /* descriptions kept over a spawn, see emu_spawn_before() */
     uint64_t spawn_list_size;        /* in bytes */
     const void *caller;              /* return address of the guest's call, for reports */

@@ -27,10 +27,10 @@ int64_t guest_iov_import(struct guest_iov *iov, const struct iovec *from, size_t
         if (iov->array[i].iov_len > SSIZE_MAX) {
             return -EINVAL;
         }
-        if (!guest_range_ok(iov->array[i].iov_base, iov->array[i].iov_len)) {
-            return -EFAULT;
-        }
         iov->array[i].iov_len = base_min_u64(iov->array[i].iov_len, EMU_RW_MAX - total);
+        if (!guest_range_ok(iov->array[i].iov_base, iov->array[i].iov_len)) {
+            return -EFAULT; /* judged by what is left of it */
+        }
         total += iov->array[i].iov_len;
     }
     return (int64_t)total;

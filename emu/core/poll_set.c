@@ -12,7 +12,24 @@
 #define BITS_READ    (POLLIN | POLLRDNORM | POLLRDBAND | POLLRDHUP | POLLPRI)
 #define BITS_WRITE   (POLLOUT | POLLWRNORM | POLLWRBAND)
 
-int poll_set_init(struct poll_set *set, uint32_t count)
+/* The task's scratch, grown to `size`; NULL when it is in use or there is no memory. */
+static void *take_scratch(struct emu_task *self, uint64_t size)
+{
+    if (self->scratch_busy) {
+        return NULL;
+    }
+    if (self->scratch_size < size) {
+        if (self->scratch) {
+            host_memory_unmap(self->scratch, self->scratch_size);
+        }
+        self->scratch = host_memory_private(2 * size);
+        self->scratch_size = self->scratch ? 2 * size : 0;
+    }
+    self->scratch_busy = self->scratch != NULL;
+    return self->scratch;
+}
+
+int poll_set_init(struct emu_task *self, struct poll_set *set, uint32_t count)
 {
     uint64_t size = count * (sizeof *set->fds + sizeof *set->want + 2 * sizeof *set->items) +
                     (count + 1) * sizeof *set->real + 64;
@@ -22,9 +39,13 @@ int poll_set_init(struct poll_set *set, uint32_t count)
     set->real_count = 0;
     set->mask = NULL;
     set->memory = NULL;
+    set->memory_size = 0;
     if (size > sizeof set->own) {
-        set->memory_size = size;
-        memory = set->memory = host_memory_private(size);
+        memory = set->memory = take_scratch(self, size);
+        if (!memory) {
+            set->memory_size = size;
+            memory = set->memory = host_memory_private(size);
+        }
         if (!memory) {
             return -ENOMEM;
         }
@@ -39,10 +60,12 @@ int poll_set_init(struct poll_set *set, uint32_t count)
     return 0;
 }
 
-void poll_set_fini(struct poll_set *set)
+void poll_set_fini(struct emu_task *self, struct poll_set *set)
 {
-    if (set->memory) {
+    if (set->memory && set->memory_size > 0) {
         host_memory_unmap(set->memory, set->memory_size);
+    } else if (set->memory) {
+        self->scratch_busy = false;
     }
 }
 

@@ -21,13 +21,13 @@ struct poll_set {
     const sigset_t *mask;    /* in force while it sleeps, or NULL */
     struct wait_item *items; /* room for 2 * count */
     void *memory;            /* all of the above, when it was too much for `own` */
-    uint64_t memory_size;
+    uint64_t memory_size;    /* 0: it is the task's scratch */
     _Alignas(16) char own[4096];
 };
 
 /* Makes room for `count` entries. 0 or -ENOMEM. */
-int poll_set_init(struct poll_set *set, uint32_t count);
-void poll_set_fini(struct poll_set *set);
+int poll_set_init(struct emu_task *self, struct poll_set *set, uint32_t count);
+void poll_set_fini(struct emu_task *self, struct poll_set *set);
 
 /*
  * Waits until an entry is ready: at most timeout_ns, < 0 for ever, 0 not at all.

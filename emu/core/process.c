@@ -425,6 +425,21 @@ void emu_process_exit(struct emu_task *self)
     }
 }
 
+/* Children that the dead process was about to have: expected, and never born. */
+static void sweep_unborn(struct emu_task *self, int32_t parent)
+{
+    uint32_t used = slots_used();
+
+    for (uint32_t slot = 0; slot < used; slot++) {
+        uint32_t seen = atomic_load(&process_at(slot)->state);
+
+        if (PROCESS_KIND(seen) == PROCESS_EXPECTED && atomic_load(&process_at(slot)->pid) == 0 &&
+            process_at(slot)->parent_pid == parent && slot_is_dead(slot)) {
+            sweep_slot(self, slot, seen);
+        }
+    }
+}
+
 void emu_process_sweep(struct emu_task *self, int32_t pid)
 {
     /* Somebody else may be at it already; who asks for a sweep wants it done when we return. */
@@ -433,11 +448,12 @@ void emu_process_sweep(struct emu_task *self, int32_t pid)
         uint32_t seen = slot == SLOT_NONE ? 0 : atomic_load(&process_at(slot)->state);
 
         if (slot == SLOT_NONE || !slot_is_dead(slot)) {
-            return;
+            break;
         }
         sweep_slot(self, slot, seen);
         host_yield();
     }
+    sweep_unborn(self, pid);
 }
 
 uint32_t emu_process_sweep_dead(struct emu_task *self)

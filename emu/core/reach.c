@@ -266,10 +266,8 @@ int reach_find(const char *file, const char *list, char *ret_path, size_t size)
         size_t part = colon ? (size_t)(colon - list) : strlen(list);
 
         if (part + 1 + length < size) {
-            char *end = ret_path;
+            char *end = mempcpy(ret_path, list, part);
 
-            memcpy(end, list, part);
-            end += part;
             if (part > 0) {
                 *end++ = '/'; /* an empty entry is the current directory */
             }

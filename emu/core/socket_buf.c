@@ -17,7 +17,7 @@ struct buf_state buf_peek(const struct socket_buf *buf)
      * version must not have moved at all; each round again means that somebody got work done. */
     do {
         version = atomic_load_explicit(&buf->version, memory_order_acquire);
-        memcpy(&state, &buf->state[version & 1], sizeof state);
+        memcpy(&state, &buf->state[version & 1].at, sizeof state);
         atomic_thread_fence(memory_order_acquire);
     } while (atomic_load_explicit(&buf->version, memory_order_relaxed) != version);
     return state;

@@ -6,7 +6,7 @@
  * costs and when there's room is for pipe.c and stream.c; here they are a length and a charge.
  *
  * How it stays whole when its owner is killed at any instruction: the state that says what is
- * unread is a struct of 64 bytes that exists twice. Under the lock, a change is made in the copy
+ * unread is a struct of 48 bytes that exists twice. Under the lock, a change is made in the copy
  * that isn't current, the bytes it speaks of are already in place, and one store to `version` makes
  * it current. Before that store nothing has happened; after it everything has.
  *
@@ -42,7 +42,8 @@ enum {
 enum {
     SEG_MERGEABLE = 1u << 31, /* pipe: a later write may fill the rest of the page */
     SEG_PACKET = 1u << 30,    /* pipe: O_DIRECT; socket: one record */
-    SEG_CHARGE = (1u << 30) - 1,
+    SEG_PEEKED = 1u << 29,    /* an empty record that was peeked at */
+    SEG_CHARGE = (1u << 29) - 1,
 };
 
 struct buf_state {
@@ -59,9 +60,9 @@ struct buf_state {
     uint32_t last_info;   /* its charge and SEG_* */
     uint32_t charged;     /* AF_UNIX: sum of charges */
     uint32_t limit;       /* pipe: slots; AF_UNIX: SO_SNDBUF of the sender */
-    uint32_t spare[5];
+    uint32_t pad;
 };
-static_assert(sizeof(struct buf_state) == 64, "one cache line");
+static_assert(sizeof(struct buf_state) == 48, "three moves");
 
 struct socket_buf {
     _Alignas(64) struct lock lock; /* guards everything below but for what says otherwise */
@@ -75,7 +76,9 @@ struct socket_buf {
     _Atomic uint32_t life; /* BUF_FREE, ...; no guard */
     uint32_t old_chunk;    /* unit + 1 of a chunk that a killed owner left unreferenced */
     uint32_t old_shift;
-    _Alignas(64) struct buf_state state[2];
+    struct {
+        _Alignas(64) struct buf_state at; /* the two never share a cache line */
+    } state[2];
     uint32_t rest[80];
 };
 static_assert(sizeof(struct socket_buf) == 512, "arena.def gives 512");
@@ -123,7 +126,7 @@ static inline struct seg buf_first_seg(const struct buf_state *state)
 /* Requires: the lock. The state as it stands, to be changed and published. */
 static inline struct buf_state buf_state_locked(const struct socket_buf *buf)
 {
-    return buf->state[atomic_load_explicit(&buf->version, memory_order_relaxed) & 1];
+    return buf->state[atomic_load_explicit(&buf->version, memory_order_relaxed) & 1].at;
 }
 
 /* Requires: the lock. Makes `next` the state; everything it speaks of is in place. */
@@ -131,7 +134,7 @@ static inline void buf_publish_locked(struct socket_buf *buf, const struct buf_s
 {
     uint32_t version = atomic_load_explicit(&buf->version, memory_order_relaxed) + 1;
 
-    buf->state[version & 1] = *next;
+    buf->state[version & 1].at = *next;
     atomic_store_explicit(&buf->version, version, memory_order_release);
 }
 

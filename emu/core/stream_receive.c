@@ -188,9 +188,21 @@ static int64_t give_record(struct transfer *transfer, const struct buf_state *st
     return transfer->flags & MSG_TRUNC ? (int64_t)len : (int64_t)take;
 }
 
-/* MSG_PEEK on records: SO_PEEK_OFF skips whole records and the front of one. */
-static int64_t peek_record(struct transfer *transfer, const struct buf_state *state,
-                           bool *ret_empty)
+/* Remembers that an empty record was peeked at. */
+static void set_peeked(struct buf_state *state, uint32_t number)
+{
+    if (number + 1 == state->seg_count) {
+        state->last_info |= SEG_PEEKED;
+    } else {
+        buf_segs(state)[(state->seg_head + number) & buf_seg_mask(state)].info |= SEG_PEEKED;
+    }
+}
+
+/*
+ * MSG_PEEK on records: SO_PEEK_OFF skips whole records and the front of one; an empty one is
+ * stepped over once it was peeked at (net/core/datagram.c:__skb_try_recv_from_queue).
+ */
+static int64_t peek_record(struct transfer *transfer, struct buf_state *state, bool *ret_empty)
 {
     struct description *description = transfer->description;
     int32_t offset = atomic_load_explicit(&description->peek_offset, memory_order_relaxed);
@@ -199,19 +211,24 @@ static int64_t peek_record(struct transfer *transfer, const struct buf_state *st
     int64_t result;
 
     for (uint32_t i = 0; i < state->seg_count; i++) {
-        uint32_t at = (state->seg_head + i) & buf_seg_mask(state);
-        uint32_t len = i + 1 == state->seg_count ? state->last_len : buf_segs(state)[at].len;
+        struct seg seg = i + 1 == state->seg_count
+                             ? (struct seg){ state->last_len, state->last_info }
+                             : buf_segs(state)[(state->seg_head + i) & buf_seg_mask(state)];
 
-        if (skip < len || len == 0) {
-            *ret_empty = false;
-            result = give_record(transfer, state, position + skip, len - skip);
-            if (result >= 0) {
-                peek_offset_forward(description, base_min_u64(transfer->size, len - skip));
-            }
-            return result;
+        if (offset >= 0 && skip >= seg.len && (skip > 0 || (seg.info & SEG_PEEKED))) {
+            skip -= seg.len;
+            position += seg.len;
+            continue;
         }
-        skip -= len;
-        position += len;
+        *ret_empty = false;
+        if (seg.len == 0) {
+            set_peeked(state, i);
+        }
+        result = give_record(transfer, state, position + skip, seg.len - skip);
+        if (result >= 0) {
+            peek_offset_forward(description, base_min_u64(transfer->size, seg.len - skip));
+        }
+        return result;
     }
     *ret_empty = true;
     return 0;
@@ -254,6 +271,8 @@ int64_t seqpacket_receive_try(struct emu_task *self, void *op, struct wait_set *
     result = give_record(transfer, &state, state.head, len);
     buf_drop_first(&state); /* also after a fault: the record is gone, as in Linux */
     receive_commit(self, buf, &state, charged);
-    peek_offset_back(description, len);
+    if (result >= 0) {
+        peek_offset_back(description, len);
+    }
     return result;
 }

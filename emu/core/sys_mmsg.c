@@ -7,7 +7,7 @@
  */
 #include "fdtab.h"
 #include "guest_iov.h"
-#include "sys_msg.h"
+#include "message.h"
 
 #include <errno.h>
 
@@ -53,7 +53,7 @@ int64_t emu_sendmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
     while (done < count) {
         uint64_t size = 0;
 
-        rc = msg_send_one(self, fd, &messages[done].msg_hdr, flags, &size);
+        rc = message_send(self, fd, &messages[done].msg_hdr, flags, &size);
         if (rc < 0) {
             break;
         }
@@ -121,7 +121,7 @@ static void store_remaining(struct timespec *timeout, uint64_t deadline_ns)
 static int64_t receive_entry(struct emu_task *self, int fd, struct mmsghdr *to, int flags)
 {
     int ret_flags = 0;
-    int64_t rc = msg_receive_one(self, fd, &to->msg_hdr, flags & ~MSG_WAITFORONE, &ret_flags);
+    int64_t rc = message_receive(self, fd, &to->msg_hdr, flags & ~MSG_WAITFORONE, &ret_flags);
     unsigned int size = (unsigned int)rc;
 
     if (rc >= 0 && host_copy(&to->msg_len, &size, sizeof size) < 0) {

@@ -56,10 +56,10 @@ static int64_t poll_any(struct emu_task *self, struct pollfd *fds, nfds_t count,
     if (count == 0 || count > EMU_MAX_FDS || (count > 256 && count > host_fd_limit())) {
         return EMU_NATIVE; /* EINVAL, or nothing to look at, is the kernel's to say */
     }
-    rc = poll_set_init(&set, (uint32_t)count);
+    rc = poll_set_init(self, &set, (uint32_t)count);
     if (rc == 0) {
         rc = poll_entries(self, &set, fds, timeout_ns, mask);
-        poll_set_fini(&set);
+        poll_set_fini(self, &set);
     }
     return rc;
 }

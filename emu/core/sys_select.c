@@ -161,12 +161,12 @@ static int64_t select_imported(struct emu_task *self, struct select_call *call, 
     if (mask && host_copy(&mask_copy, mask, _NSIG / 8) < 0) {
         return -EFAULT;
     }
-    rc = poll_set_init(&set, total);
+    rc = poll_set_init(self, &set, total);
     if (rc == 0) {
         set.mask = mask ? &mask_copy : NULL;
         fill(call, &set);
         rc = select_wait(self, call, &set, timeout_ns);
-        poll_set_fini(&set);
+        poll_set_fini(self, &set);
     }
     return rc;
 }

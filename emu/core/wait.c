@@ -108,12 +108,22 @@ void emu_task_clear(struct emu_task *self)
         unregister_to(self, task_at(self->record - 1), 0);
     }
     self->wait_frame = NULL;
+    self->scratch_busy = false;
 }
 
 void emu_task_leave(struct emu_task *self)
 {
     struct task_record *record;
 
+    if (self->scratch) {
+        host_memory_unmap(self->scratch, self->scratch_size);
+        self->scratch = NULL;
+        self->scratch_size = 0;
+    }
+    if (self->bell >= 0) {
+        host_close(self->bell);
+        self->bell = -1;
+    }
     if (self->record == 0) {
         return;
     }
@@ -122,10 +132,6 @@ void emu_task_leave(struct emu_task *self)
     atomic_store_explicit(&record->state, TASK_FREE, memory_order_release);
     pool_give(&arena->header.tasks, arena->tasks_links, self->record - 1);
     self->record = 0;
-    if (self->bell >= 0) {
-        host_close(self->bell);
-        self->bell = -1;
-    }
 }
 
 void wait_notify_locked(struct wait_queue *queue, uint32_t events, struct wake_list *list)

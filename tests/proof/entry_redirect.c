@@ -34,7 +34,6 @@ enum {
 };
 enum { FDS = 64, ALIASES = 3 };
 
-extern char **environ;
 static volatile int hits[BODIES], child_hits[BODIES], parent_hits_under_flag;
 static volatile char in_table[FDS]; /* the shim's table: 1 = this number is known */
 static __thread volatile int spawning;
@@ -81,10 +80,12 @@ static long serve(int body, long nr, long a, long b, long c)
 BODY(READ, SYS_read)
 BODY(WRITE, SYS_write)
 BODY(READV, SYS_readv)
-BODY(WRITEV, SYS_writev) BODY(CLOSE, SYS_close) BODY(DUP, SYS_dup) BODY(DUP2, SYS_dup2)
-    BODY(DUP3, SYS_dup3) BODY(LSEEK, SYS_lseek) BODY(FCNTL, SYS_fcntl) BODY(EXIT, SYS_exit_group)
-        BODY(CLOSE_NC, SYS_close) BODY(READ_NC, SYS_read) BODY(WRITE_NC, SYS_write)
-            BODY(CLOSE_RANGE, SYS_close_range) BODY(PIPE2, SYS_pipe2) BODY(PIPE, SYS_pipe)
+BODY(WRITEV, SYS_writev)
+BODY(CLOSE, SYS_close)
+BODY(DUP, SYS_dup) BODY(DUP2, SYS_dup2) BODY(DUP3, SYS_dup3) BODY(LSEEK, SYS_lseek)
+    BODY(FCNTL, SYS_fcntl) BODY(EXIT, SYS_exit_group) BODY(CLOSE_NC, SYS_close)
+        BODY(READ_NC, SYS_read) BODY(WRITE_NC, SYS_write) BODY(CLOSE_RANGE, SYS_close_range)
+            BODY(PIPE2, SYS_pipe2) BODY(PIPE, SYS_pipe)
 
                 static const struct body {
     const char *version, *names[ALIASES];

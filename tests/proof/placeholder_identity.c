@@ -19,8 +19,6 @@
 #define PROOF_F_DUPFD_QUERY 1027 /* include/uapi/linux/fcntl.h: F_LINUX_SPECIFIC_BASE + 3 */
 #define EPOLL_NAME          0x50c4000000000001u
 
-extern char **environ;
-
 struct identity {
     uint64_t dev, ino, mode, cookie, epoll_name;
 };

@@ -1,5 +1,5 @@
 /*
- * host_fake.c - host.h for unit tests: descriptors, time and death without a kernel
+ * host_fake.c - host.h for unit tests: descriptors without a kernel (host_fake_world.c: the rest)
  *
  * Models what the core asks of placeholders: the lowest free number, close-on-exec and status
  * flags, how many descriptors each end of a pipe or pair still has, HUP and ERR when the other end
@@ -12,13 +12,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -26,10 +22,8 @@
 enum {
     FDS = 1024,
     OBJECTS = 512,
-    PIDS = 64,
     PIPE_BYTES = 65536,
     SOCKET_BYTES = 212992, /* net.core.wmem_default */
-    MEMORY_FIRST = 4096,   /* numbers of memfds: out of the table's way */
 };
 
 /* A pipe or a pair. `data` holds what came past the net, by the end that reads it. */
@@ -48,29 +42,9 @@ struct fd {
     int status;
 };
 
-struct plan {
-    uint64_t at_ns;
-    void (*act)(void *);
-    void *context;
-};
-
 static struct object objects[OBJECTS];
 static struct fd fds[FDS];
-static struct plan plans[FAKE_PLANS];
-static size_t plan_count;
-static uint64_t now_ns;
-static unsigned sleeps;
-static unsigned wakes;
-static int32_t current_pid;
-static uint32_t current_tid;
-static int32_t dead[PIDS];
-static size_t dead_count;
 static int failures_left;
-static const char *bad_address;
-static size_t bad_size;
-static sigset_t mask;
-
-_Thread_local bool host_copy_slow;
 
 /* ---- Steering ---- */
 
@@ -116,78 +90,12 @@ void fake_reset(void)
     }
     memset(objects, 0, sizeof objects);
     memset(fds, 0, sizeof fds);
-    plan_count = 0;
-    dead_count = 0;
-    sleeps = 0;
-    wakes = 0;
     failures_left = 0;
-    bad_size = 0;
-    now_ns = 1000000000;
-    current_pid = 100;
-    current_tid = 100;
-    sigemptyset(&mask);
+    fake_reset_world();
     for (int fd = 0; fd <= 2; fd++) { /* files: neither pipe nor socket, and never freed */
         objects[fd].count[0] = 1;
         fds[fd] = (struct fd){ .object = fd + 1 };
     }
-}
-
-void fake_plan(uint64_t at_ns, void (*act)(void *), void *context)
-{
-    size_t place = plan_count;
-
-    if (plan_count == FAKE_PLANS)
-        host_abort("fake: too many plans");
-    for (; place > 0 && plans[place - 1].at_ns > at_ns; place--)
-        plans[place] = plans[place - 1];
-    plans[place] = (struct plan){ at_ns, act, context };
-    plan_count++;
-}
-
-/* Runs the next planned action when it is due by `deadline_ns` (0: no end). */
-static bool run_plan(uint64_t deadline_ns)
-{
-    if (plan_count == 0 || (deadline_ns != 0 && plans[0].at_ns > deadline_ns))
-        return false;
-    const struct plan plan = plans[0];
-    plan_count--;
-    memmove(plans, plans + 1, plan_count * sizeof plans[0]);
-    if (plan.at_ns > now_ns)
-        now_ns = plan.at_ns;
-    const int32_t pid = current_pid;
-    const uint32_t tid = current_tid;
-    plan.act(plan.context);
-    fake_run_as(pid, tid);
-    return true;
-}
-
-unsigned fake_sleeps(void)
-{
-    return sleeps;
-}
-
-unsigned fake_wakes(void)
-{
-    return wakes;
-}
-
-void fake_bad_memory(const void *address, size_t size)
-{
-    bad_address = address;
-    bad_size = size;
-}
-
-void fake_run_as(int32_t pid, uint32_t tid)
-{
-    current_pid = pid;
-    current_tid = tid;
-}
-
-void fake_kill(int32_t pid)
-{
-    if (dead_count == PIDS)
-        host_abort("fake: too many dead");
-    dead[dead_count++] = pid;
 }
 
 void fake_write_past(int fd, const void *data, size_t size)
@@ -219,37 +127,6 @@ void fake_no_fds(int count)
     failures_left = count;
 }
 
-/* ---- Memory of the guest ---- */
-
-static bool is_bad(const char *address, size_t size)
-{
-    if ((uintptr_t)address < 4096)
-        return true;
-    return bad_size > 0 && address < bad_address + bad_size && address + size > bad_address;
-}
-
-int host_copy(void *to, const void *from, size_t size)
-{
-    if (size == 0)
-        return 0;
-    if (is_bad(to, size) || is_bad(from, size))
-        return -EFAULT;
-    memcpy(to, from, size);
-    return 0;
-}
-
-bool host_copy_recover(void *ucontext)
-{
-    (void)ucontext;
-    return false;
-}
-
-int64_t host_syscall(long number, long a, long b, long c, long d, long e, long f)
-{
-    (void)number, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
-    return -ENOSYS;
-}
-
 /* ---- Descriptors ---- */
 
 /* The read end is end 0 of a pipe. */
@@ -278,7 +155,7 @@ int host_pipe2(int *ret_fds, int flags)
 
     if ((flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) != 0)
         return -EINVAL;
-    if (is_bad((const char *)ret_fds, 2 * sizeof *ret_fds))
+    if (fake_is_bad(ret_fds, 2 * sizeof *ret_fds))
         return -EFAULT;
     return make_pair(HOST_PIPE, (flags & O_CLOEXEC) != 0, status, PIPE_BYTES, ret_fds);
 }
@@ -291,7 +168,7 @@ int host_socketpair(int domain, int type, int protocol, int *ret_fds)
         return domain == AF_INET || domain == AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT;
     if (protocol != 0 && protocol != PF_UNIX)
         return -EPROTONOSUPPORT;
-    if (is_bad((const char *)ret_fds, 2 * sizeof *ret_fds))
+    if (fake_is_bad(ret_fds, 2 * sizeof *ret_fds))
         return -EFAULT;
     return make_pair(HOST_SOCKET, (type & SOCK_CLOEXEC) != 0, status, SOCKET_BYTES, ret_fds);
 }
@@ -309,8 +186,8 @@ int host_close(int fd)
 {
     struct object *object = object_of(fd);
 
-    if (fd >= MEMORY_FIRST)
-        return close(fd - MEMORY_FIRST);
+    if (fd >= FAKE_MEMORY_FIRST)
+        return close(fd - FAKE_MEMORY_FIRST);
     if (object == NULL)
         return -EBADF;
     object->count[fds[fd].end]--;
@@ -534,22 +411,27 @@ static int count_ready(struct pollfd *list, nfds_t count)
     return ready;
 }
 
+struct poll_list {
+    struct pollfd *list;
+    nfds_t count;
+};
+
+static bool any_ready(const void *context)
+{
+    const struct poll_list *wanted = context;
+
+    return count_ready(wanted->list, wanted->count) > 0;
+}
+
 int host_poll(struct pollfd *list, nfds_t count, int64_t timeout_ns, const sigset_t *during)
 {
-    const uint64_t deadline = timeout_ns < 0 ? 0 : now_ns + (uint64_t)timeout_ns;
-    int ready = count_ready(list, count);
+    const struct poll_list wanted = { list, count };
+    const uint64_t deadline_ns = timeout_ns < 0 ? 0 : host_now_ns() + (uint64_t)timeout_ns;
 
     (void)during;
-    if (timeout_ns != 0)
-        sleeps++;
-    while (ready == 0 && timeout_ns != 0 && run_plan(deadline))
-        ready = count_ready(list, count);
-    if (ready != 0 || timeout_ns == 0)
-        return ready;
-    if (timeout_ns < 0)
-        return -EDEADLK;
-    now_ns = deadline;
-    return 0;
+    if (timeout_ns == 0 || any_ready(&wanted) || fake_sleep(deadline_ns, any_ready, &wanted))
+        return count_ready(list, count);
+    return fake_is_stuck(deadline_ns) ? -EDEADLK : 0;
 }
 
 int host_bell_create(void)
@@ -564,20 +446,9 @@ int host_bell_watch(int bell)
     return duplicate(bell, 0, 1);
 }
 
-void host_bell_ring(int bell)
-{
-    (void)bell;
-    wakes++;
-}
-
 void host_bell_harvest(int watch)
 {
     (void)watch;
-}
-
-void host_ring_other(int32_t pid, int fd)
-{
-    (void)pid, (void)fd;
 }
 
 int host_reopen_writer(int fd)
@@ -606,134 +477,7 @@ int host_each_fd(void (*each)(void *context, int fd), void *context)
     return count;
 }
 
-/* ---- Threads, processes, time ---- */
-
-uint32_t host_gettid(void)
-{
-    return current_tid;
-}
-
-int32_t host_getpid(void)
-{
-    return current_pid;
-}
-
-struct robust_list_head *host_robust_list(void)
-{
-    return NULL;
-}
-
-int host_cpu(void)
-{
-    return 0; /* everybody on one: nobody spins */
-}
-
-void host_yield(void)
-{
-    run_plan(now_ns == 0 ? 1 : now_ns);
-}
-
-uint64_t host_now_ns(void)
-{
-    return now_ns;
-}
-
-int64_t host_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
-{
-    if (atomic_load(word) != expected)
-        return -EAGAIN;
-    sleeps++;
-    if (deadline_ns != 0 && deadline_ns <= now_ns)
-        return -ETIMEDOUT;
-    while (run_plan(deadline_ns)) {
-        if (atomic_load(word) != expected)
-            return 0;
-    }
-    if (deadline_ns == 0)
-        return -EDEADLK;
-    now_ns = deadline_ns;
-    return -ETIMEDOUT;
-}
-
-void host_futex_wake(const _Atomic uint32_t *word, int count)
-{
-    (void)word, (void)count;
-    wakes++;
-}
-
-uint64_t host_process_start(int32_t pid)
-{
-    for (size_t i = 0; i < dead_count; i++) {
-        if (dead[i] == pid)
-            return 0;
-    }
-    return 1000 + (uint64_t)pid;
-}
-
-void host_sigmask(const sigset_t *new_mask, sigset_t *ret_old)
-{
-    if (ret_old != NULL)
-        *ret_old = mask;
-    if (new_mask != NULL)
-        mask = *new_mask;
-}
-
 uint64_t host_fd_limit(void)
 {
     return FDS;
-}
-
-void host_program(char ret_name[16])
-{
-    strcpy(ret_name, "unit_tests");
-}
-
-/* ---- Memory of the arena: the kernel's own, so that one arena can be mapped twice ---- */
-
-int host_memory_create(const char *name, uint64_t size)
-{
-    const int fd = memfd_create(name, MFD_CLOEXEC);
-
-    if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
-        return -errno;
-    return fd + MEMORY_FIRST;
-}
-
-int64_t host_memory_size(int fd)
-{
-    const off_t size = fd < MEMORY_FIRST ? -1 : lseek(fd - MEMORY_FIRST, 0, SEEK_END);
-
-    return size < 0 ? -EBADF : size;
-}
-
-void *host_memory_map(int fd, uint64_t size)
-{
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                      fd - MEMORY_FIRST, 0);
-
-    return base == MAP_FAILED ? NULL : base;
-}
-
-void host_memory_unmap(void *base, uint64_t size)
-{
-    munmap(base, size);
-}
-
-void host_memory_drop(void *address, uint64_t size)
-{
-    memset(address, 0, size);
-}
-
-void *host_memory_private(uint64_t size)
-{
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return base == MAP_FAILED ? NULL : base;
-}
-
-_Noreturn void host_abort(const char *message)
-{
-    fprintf(stderr, "host_abort: %s\n", message);
-    abort();
 }

@@ -2,8 +2,9 @@
  * host_fake.h - steering the fake host that the unit tests link in the place of host_linux.c
  *
  * The clock stands still until somebody sleeps: a sleep with a deadline moves it there at once, so
- * a test of a ten-second time-out takes no time. A sleep without one runs the next action that the
- * test planned, and when there is none the fake says -EDEADLK: nothing could ever wake the caller.
+ * a test of a ten-second time-out takes no time. Actions that the test planned run on the way. When
+ * there is none, and sleeps have no end or follow each other without any effect, the fake says
+ * -EDEADLK: nothing could ever wake the caller.
  */
 #ifndef HOST_FAKE_H
 #define HOST_FAKE_H
@@ -41,5 +42,18 @@ int fake_open_fds(void);
 
 /* The next `count` calls that make a descriptor fail with -EMFILE. */
 void fake_no_fds(int count);
+
+/* ---- Between the fake's two parts ---- */
+
+#define FAKE_MEMORY_FIRST 4096 /* numbers of the arena's memfds: out of the table's way */
+
+void fake_reset_world(void);
+bool fake_is_bad(const void *place, size_t size);
+
+/* Sleeps: true when an action made `woken` answer true; else the clock stands at the deadline. */
+bool fake_sleep(uint64_t deadline_ns, bool (*woken)(const void *), const void *context);
+
+/* True when the sleep that has just ended in vain will never end otherwise. */
+bool fake_is_stuck(uint64_t deadline_ns);
 
 #endif

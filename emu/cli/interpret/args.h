@@ -84,6 +84,8 @@
     HELPER(fallocate, "i:iill", "iiii") \
     HELPER(fdatasync, "i:i", "i")       \
     HELPER(mmap, "l:pziiil", "iiiiii")  \
-    HELPER(getpid, "i:", "")
+    HELPER(getpid, "i:", "")            \
+    HELPER(getuid, "u:", "")            \
+    HELPER(getgid, "u:", "")
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,8 +120,11 @@ static bool print_difference(const struct script *script, const struct side_run 
     printf("%s:%u: %s\n", script->path, statement->place.line, statement->text);
     for (size_t i = 0; i < count; i++)
         print_outcome(&sides[i], &sides[i].outcomes[index]);
-    if (as_scripted(first) && as_scripted(second))
-        printf("  the script allows both, but what came out differs\n");
+    if (as_scripted(first) && as_scripted(second)) {
+        printf("  the script allows both, but what came out differs:\n");
+        for (size_t i = 0; i < count; i++)
+            printf("  %-9s%s\n", sides[i].name, sides[i].outcomes[index].came);
+    }
     return true;
 }
 
@@ -155,6 +159,22 @@ static int compare_sides(const struct script *script, const struct compare_optio
     return result;
 }
 
+/* True when this kernel is older than the script needs; says so. */
+static bool kernel_too_old(const struct script *script)
+{
+    struct utsname name;
+    int version[2] = { 0, 0 };
+
+    if (uname(&name) != 0 || sscanf(name.release, "%d.%d", &version[0], &version[1]) != 2)
+        return false;
+    if (version[0] > script->kernel[0] ||
+        (version[0] == script->kernel[0] && version[1] >= script->kernel[1]))
+        return false;
+    fprintf(stderr, "%s: skipped: needs Linux %d.%d, this is %d.%d\n", script->path,
+            script->kernel[0], script->kernel[1], version[0], version[1]);
+    return true;
+}
+
 int compare_script(const struct script *script, const struct compare_options *options)
 {
     struct side_run sides[MAX_SIDES];
@@ -168,6 +188,8 @@ int compare_script(const struct script *script, const struct compare_options *op
         sides[count++] = (struct side_run){ .side = SIDE_EMU, .name = "emulator" };
     if (count == 0)
         return 0; /* "# on:" names the other side alone */
+    if (kernel_too_old(script))
+        return 0;
     for (size_t i = 0; i < count; i++) {
         if (run_side(script, &sides[i], options->keep_going) != 0)
             goto out;

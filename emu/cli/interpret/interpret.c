@@ -32,6 +32,7 @@ static const char help[] =
     "  repeat until -1 EAGAIN: write(w, \"x\", 1)   then `count` and `total` are set\n"
     "  check total == 4096                        n = 4 sets a variable; (n) never binds it\n"
     "  # on: kernel                               the script is for this side alone\n"
+    "  # kernel: 6.17                             it is skipped on an older kernel\n"
     "  # native: yes                              the kernel may answer on the emulator's side\n"
     "\n"
     "Exit code: 0 same, 1 something differs, 125 a script can't be read.\n";

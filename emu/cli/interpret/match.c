@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/select.h>
@@ -87,6 +88,19 @@ static void render_number(const char *name, int64_t number, char *text, size_t s
         snprintf(text, size, "%lld", (long long)number);
 }
 
+/* Adds to what is told when two sides differ in what the script doesn't name. */
+__attribute__((format(printf, 2, 3))) static void note_came(struct run *run, const char *format,
+                                                            ...)
+{
+    char *came = run->outcome->came;
+    size_t length = strlen(came);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(came + length, sizeof(run->outcome->came) - length, format, arguments);
+    va_end(arguments);
+}
+
 /* ---- Single watches ---- */
 
 /* The number that `watch->size` bytes can hold of this one. */
@@ -114,8 +128,11 @@ static void match_number(struct run *run, const struct watch *watch)
     char got[64];
     char text[64];
 
-    if (watch->hashed)
+    if (watch->hashed) {
         run_hash(run, &number, sizeof(number));
+        render_number(watch->name, number, got, sizeof(got));
+        note_came(run, " %s %s", watch->name, got);
+    }
     if (!watch->out)
         return;
     if (binds(watch->out)) {
@@ -222,8 +239,13 @@ static void match_buffers(struct run *run)
         }
         part = watch->size < left ? watch->size : left;
         left -= part;
-        if (watch->hashed)
+        if (watch->hashed) {
+            char text[64];
+
             run_hash(run, watch->address, part);
+            render_bytes(watch->address, part, 12, text, sizeof(text));
+            note_came(run, " %zu bytes %s", part, text);
+        }
         if (!watch->out || run->result < 0)
             continue;
         if (binds(watch->out))

@@ -295,7 +295,18 @@ static int parse_lines(struct parser *parser)
     return 0;
 }
 
-/* "# on: kernel" and its like: a comment line of its own, anywhere. */
+static int parse_sides(struct script *script, struct place place, const char *word)
+{
+    if (strcmp(word, "kernel") == 0)
+        script->sides = SIDE_KERNEL;
+    else if (strcmp(word, "emu") == 0)
+        script->sides = SIDE_EMU;
+    else if (strcmp(word, "both") != 0)
+        return lex_error(script, place, "expected kernel, emu or both, found '%s'", word);
+    return 0;
+}
+
+/* "# on: kernel" and its like: comment lines of their own, anywhere. */
 static int parse_header(struct script *script, const char *text)
 {
     uint32_t number = 0;
@@ -306,16 +317,13 @@ static int parse_header(struct script *script, const char *text)
         char word[16];
 
         line += *line == '\n';
+        if (sscanf(line, "# on: %15s", word) == 1 && parse_sides(script, place, word) != 0)
+            return -1;
         if (strncmp(line, "# native: yes", 13) == 0)
             script->native = true;
-        if (sscanf(line, "# on: %15s", word) != 1 || strncmp(line, "# on:", 5) != 0)
-            continue;
-        if (strcmp(word, "kernel") == 0)
-            script->sides = SIDE_KERNEL;
-        else if (strcmp(word, "emu") == 0)
-            script->sides = SIDE_EMU;
-        else if (strcmp(word, "both") != 0)
-            return lex_error(script, place, "expected kernel, emu or both, found '%s'", word);
+        if (strncmp(line, "# kernel:", 9) == 0 &&
+            sscanf(line, "# kernel: %d.%d", &script->kernel[0], &script->kernel[1]) != 2)
+            return lex_error(script, place, "expected a version such as 6.17");
     }
     return 0;
 }

@@ -15,6 +15,7 @@ static void run_once(struct run *run)
     uint64_t words[SCRIPT_MAX_ARGUMENTS];
 
     run_memory_reset(run);
+    run->outcome->came[0] = '\0';
     encode_arguments(run, words);
     side_call(run, words);
 }

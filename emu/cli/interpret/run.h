@@ -58,6 +58,7 @@ struct outcome {
     struct place place; /* of the expression that differs, or of the error */
     uint64_t hash;      /* of all that both sides must agree in */
     char got[320];      /* "= -1 EAGAIN" */
+    char came[320];     /* "revents POLLIN, 5 bytes \"hello\"": all that went into the hash */
     char why[320];      /* DIFFERS: "revents is POLLIN"; ERROR: the message */
 };
 

@@ -10,7 +10,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -114,10 +116,34 @@ static void start_emulator(struct run *run)
     process.sleep = sleep_or_give_up;
 }
 
+/* Scripts mean the same for everybody: nobody may grow a pipe beyond pipe-max-size. */
+static void drop_resource_capability(void)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+    if (syscall(SYS_capget, &header, data) != 0)
+        return;
+    data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+    syscall(SYS_capset, &header, data); /* fails nowhere: it takes away */
+}
+
+/* 0, 1 and 2 are open, so that a script's first descriptor is 3. */
+static void fill_stdio(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd < 3);
+}
+
 void side_init(struct run *run)
 {
     running = run;
     set_handlers();
+    drop_resource_capability();
+    fill_stdio();
     close_range(3, ~0u, 0);
     if (run->side == SIDE_EMU)
         start_emulator(run);

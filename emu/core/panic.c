@@ -1,5 +1,5 @@
 /*
- * base.c - the end of a process whose emulator found an invariant broken
+ * panic.c - the end of a process whose emulator found an invariant broken
  */
 #include "base.h"
 

@@ -1,0 +1,32 @@
+/*
+ * message.h - one message with its header, for the calls that send or receive one or many
+ *
+ * Linux: net/socket.c:___sys_sendmsg, ___sys_recvmsg. Ancillary data and urgent bytes are the
+ * kernel's: a channel that meets one is made native first (native.c).
+ */
+#ifndef EMU_MESSAGE_H
+#define EMU_MESSAGE_H
+
+#include "description.h"
+
+/* The socket behind fd: 0 and *ret_description, or EMU_NATIVE (ENOTSOCK is the placeholder's). */
+int64_t message_socket(int fd, struct description **ret_description);
+
+/* Makes the channel native. EMU_NATIVE: the kernel gives the answer; -EBUSY: it can't. */
+int64_t message_hand_over(struct emu_task *self, int fd);
+
+/*
+ * What an address means on a connected socket: 0, -EINVAL, -EFAULT (move_addr_to_kernel), and
+ * -EISCONN for a stream.
+ */
+int64_t message_check_address(const struct description *description, const void *address, int size);
+
+/* As emu_sendmsg; *ret_size is the message's size, so that a partial send can be told. */
+int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, int flags,
+                     uint64_t *ret_size);
+
+/* As emu_recvmsg; *ret_flags is what went into msg_flags. */
+int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int flags,
+                        int *ret_flags);
+
+#endif
