@@ -32,8 +32,11 @@ static uint32_t find_slot(int32_t pid)
     return SLOT_NONE;
 }
 
-/* A fresh record; pid 0 is a child that isn't born yet. */
-static uint32_t make_slot(int32_t pid, uint32_t state)
+/*
+ * A fresh, expected record. pid 0 is a child that isn't born yet, which `parent` expects:
+ * everything that tells a sweep so is written before the record is anything but free.
+ */
+static uint32_t make_slot(int32_t pid, const struct emu_process *parent)
 {
     uint32_t slot = pool_take(&arena->header.processes, arena->processes_links, EMU_MAX_PROCESSES);
     struct process_record *record;
@@ -43,10 +46,11 @@ static uint32_t make_slot(int32_t pid, uint32_t state)
     }
     record = process_at(slot);
     atomic_store(&record->pid, pid);
-    record->parent_pid = 0;
     atomic_store(&record->start, 0);
+    record->parent_pid = parent ? parent->pid : 0;
+    record->parent_start = parent ? atomic_load(&process_at(parent->slot)->start) : 0;
     atomic_store(&record->state,
-                 PROCESS_GENERATION(atomic_load(&record->state) + 0x100000u) | state);
+                 PROCESS_GENERATION(atomic_load(&record->state) + 0x100000u) | PROCESS_EXPECTED);
     return slot;
 }
 
@@ -157,7 +161,7 @@ int emu_process_join(struct emu_process *process, struct emu_task *self)
     lock_acquire(self, &arena->header.processes_lock);
     slot = find_slot(pid);
     if (slot == SLOT_NONE) {
-        slot = make_slot(pid, PROCESS_EXPECTED);
+        slot = make_slot(pid, NULL);
     }
     if (slot != SLOT_NONE) {
         atomic_store(&process_at(slot)->start, start);
@@ -294,17 +298,15 @@ static void hold_all(struct emu_task *self, uint32_t slot)
 
 int emu_fork_before(struct emu_task *self)
 {
-    uint32_t slot = make_slot(0, PROCESS_EXPECTED);
+    uint32_t slot = make_slot(0, self->process);
 
     if (slot == SLOT_NONE) {
         emu_process_sweep_dead(self);
-        slot = make_slot(0, PROCESS_EXPECTED);
+        slot = make_slot(0, self->process);
     }
     if (slot == SLOT_NONE) {
         return -EAGAIN;
     }
-    process_at(slot)->parent_start = atomic_load(&process_at(self->process->slot)->start);
-    process_at(slot)->parent_pid = self->process->pid;
     process_identify_all(self);
     hold_all(self, slot);
     return (int)slot;
@@ -327,7 +329,7 @@ void emu_fork_child(struct emu_task *self, int slot)
     struct process_record *record;
 
     if (PROCESS_KIND(atomic_load(&process_at((uint32_t)slot)->state)) != PROCESS_EXPECTED) {
-        slot = (int)make_slot(0, PROCESS_EXPECTED); /* our parent died, and was swept with us */
+        slot = (int)make_slot(0, self->process); /* our parent died, and was swept with us */
         EMU_ASSERT(slot >= 0);
     }
     record = process_at((uint32_t)slot);
@@ -380,7 +382,7 @@ static void expect_child(struct emu_task *self, int32_t child, const uint32_t *l
     lock_acquire(self, &arena->header.processes_lock);
     slot = find_slot(child);
     if (slot == SLOT_NONE) {
-        slot = make_slot(child, PROCESS_EXPECTED);
+        slot = make_slot(child, NULL);
     }
     if (slot != SLOT_NONE &&
         PROCESS_KIND(atomic_load(&process_at(slot)->state)) == PROCESS_EXPECTED) {

@@ -1,7 +1,7 @@
 /*
  * session.c - a session as a whole: making one, joining one, its options and its counts
  */
-#include "description.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,13 +82,23 @@ static uint32_t count_bufs(void)
     return count;
 }
 
+static uint32_t count_processes(void)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < atomic_load(&arena->header.processes.fresh); i++) {
+        count += PROCESS_KIND(atomic_load(&process_at(i)->state)) != PROCESS_FREE;
+    }
+    return count;
+}
+
 void emu_session_count(struct emu_session_counts *ret_counts)
 {
     const struct arena_header *header = &arena->header;
 
     *ret_counts = (struct emu_session_counts){
         .processes_joined = atomic_load(&header->joined),
-        .processes = atomic_load(&header->processes.used) - 1,
+        .processes = count_processes(),
         .descriptions = count_descriptions(),
         .bufs = count_bufs(),
         .waiters = atomic_load(&header->waiters.used),

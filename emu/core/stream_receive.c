@@ -257,6 +257,7 @@ int64_t seqpacket_receive_try(struct emu_task *self, void *op, struct wait_set *
     empty = state.seg_count == 0;
     if (!empty && EMU_UNLIKELY(transfer->flags & MSG_PEEK)) {
         result = peek_record(transfer, &state, &empty);
+        buf_publish_locked(buf, &state);
         lock_release(self, &buf->lock);
         return empty
                    ? receive_nothing(self, transfer, state.flags, set, last, seqpacket_receive_try)

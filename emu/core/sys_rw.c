@@ -88,11 +88,14 @@ int64_t emu_writev(struct emu_task *self, int fd, const struct iovec *iov, int c
     return transfer_vector(self, fd, iov, count, true, 0);
 }
 
+/* Accepted on pipes and sockets, where they change nothing (kiocb_set_rw_flags). */
+#define FLAGS_WITHOUT_EFFECT (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
+
 /* Offset -1 means "no offset"; any other is the placeholder's to refuse (ESPIPE). */
 int64_t emu_preadv2(struct emu_task *self, int fd, const struct iovec *iov, int count, off_t offset,
                     int flags)
 {
-    if (offset != -1 || (flags & ~RWF_NOWAIT)) {
+    if (offset != -1 || (flags & ~FLAGS_WITHOUT_EFFECT & ~RWF_NOWAIT)) {
         return EMU_NATIVE;
     }
     return transfer_vector(self, fd, iov, count, false, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
@@ -101,7 +104,7 @@ int64_t emu_preadv2(struct emu_task *self, int fd, const struct iovec *iov, int 
 int64_t emu_pwritev2(struct emu_task *self, int fd, const struct iovec *iov, int count,
                      off_t offset, int flags)
 {
-    if (offset != -1 || (flags & ~RWF_NOWAIT)) {
+    if (offset != -1 || (flags & ~FLAGS_WITHOUT_EFFECT & ~RWF_NOWAIT)) {
         return EMU_NATIVE;
     }
     return transfer_vector(self, fd, iov, count, true, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);

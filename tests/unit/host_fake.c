@@ -22,8 +22,17 @@
 enum {
     FDS = 1024,
     OBJECTS = 512,
+    OPTIONS = 8,
+    LEAST_BUFFER = 4608, /* include/net/sock.h SOCK_MIN_SNDBUF, doubled */
     PIPE_BYTES = 65536,
     SOCKET_BYTES = 212992, /* net.core.wmem_default */
+};
+
+/* An option of a socket, as it was set. */
+struct fake_option {
+    int name;
+    socklen_t size; /* 0: never set */
+    char value[16];
 };
 
 /* A pipe or a pair. `data` holds what came past the net, by the end that reads it. */
@@ -33,6 +42,7 @@ struct object {
     int capacity;
     char *data[2];
     size_t size[2];
+    struct fake_option options[2][OPTIONS];
 };
 
 struct fd {
@@ -294,20 +304,36 @@ int64_t host_ioctl(int fd, unsigned long request, void *argument)
     }
 }
 
+/* The place of an option of this end; a free one when it was never set. */
+static struct fake_option *option_of(int fd, int name)
+{
+    struct fake_option *options = object_of(fd)->options[fds[fd].end];
+
+    for (int i = 0; i < OPTIONS; i++) {
+        if (options[i].size == 0 || options[i].name == name)
+            return &options[i];
+    }
+    host_abort("fake: too many socket options");
+}
+
 int host_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *ret_size)
 {
     struct object *object = object_of(fd);
-    int value = 0;
+    struct fake_option value = { .size = sizeof(int) };
 
     if (object == NULL)
         return -EBADF;
     if (object->kind != HOST_SOCKET)
         return -ENOTSOCK;
-    if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF))
-        value = object->capacity;
-    if (*ret_size > sizeof value)
-        *ret_size = sizeof value;
-    memcpy(ret_value, &value, *ret_size);
+    if (level != SOL_SOCKET)
+        return -EOPNOTSUPP;
+    if (option_of(fd, name)->size > 0)
+        value = *option_of(fd, name);
+    else if (name == SO_SNDBUF || name == SO_RCVBUF)
+        memcpy(value.value, &object->capacity, sizeof object->capacity);
+    if (*ret_size > value.size)
+        *ret_size = value.size;
+    memcpy(ret_value, value.value, *ret_size);
     return 0;
 }
 
@@ -319,8 +345,18 @@ int host_setsockopt(int fd, int level, int name, const void *value, socklen_t si
         return -EBADF;
     if (object->kind != HOST_SOCKET)
         return -ENOTSOCK;
-    if (level == SOL_SOCKET && name == SO_SNDBUF && size >= sizeof(int))
-        object->capacity = 2 * *(const int *)value; /* net/core/sock.c sock_setsockopt() */
+    if (level != SOL_SOCKET || size < sizeof(int) || size > 16)
+        return level != SOL_SOCKET ? -EOPNOTSUPP : -EINVAL;
+    struct fake_option *option = option_of(fd, name);
+    *option = (struct fake_option){ .name = name, .size = size };
+    memcpy(option->value, value, size);
+    if (name == SO_SNDBUF) { /* net/core/sock.c sk_setsockopt(): doubled, with a floor */
+        int bytes;
+
+        memcpy(&bytes, value, sizeof bytes);
+        bytes = 2 * bytes > LEAST_BUFFER ? 2 * bytes : LEAST_BUFFER;
+        memcpy(option->value, &bytes, sizeof bytes);
+    }
     return 0;
 }
 
