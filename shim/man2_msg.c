@@ -6,6 +6,7 @@
  */
 #include "wrap.h"
 
+#include "bounds.h"
 #include "host.h"
 
 #include <string.h>
@@ -205,13 +206,61 @@ int wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flag
           NATIVE4(SYS_sendmmsg, fd, messages, count, flags));
 }
 
+/* The rest of a blocked MSG_WAITALL in the kernel. */
+static ssize_t rest_of_recv(struct emu_task *self, int fd, void *data, size_t size, int flags,
+                            struct sockaddr *address, socklen_t *address_size)
+{
+    size_t done = self->progress < size ? self->progress : size;
+    long result;
+
+    route_exit(self);
+    result = RAW6(SYS_recvfrom, fd, (char *)data + done, size - done, flags, address, address_size);
+    return route_result(emu_native_result(self, result));
+}
+
+ssize_t wrap_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *address,
+                      socklen_t *address_size)
+{
+    if (emu_fd_is_emulated(fd)) {
+        struct emu_task *self;
+
+        route_cancel_point();
+        self = route_enter();
+        if (EMU_LIKELY(self != NULL)) {
+            int64_t result = emu_recvfrom(self, fd, data, size, flags, address, address_size);
+
+            if (EMU_LIKELY(result != EMU_NATIVE)) {
+                return route_leave(self, result);
+            }
+            if (self->progress > 0) {
+                return rest_of_recv(self, fd, data, size, flags, address, address_size);
+            }
+            route_exit(self);
+        }
+    }
+    return NATIVE6(SYS_recvfrom, fd, data, size, flags, address, address_size);
+}
+
 ssize_t wrap_recv(int fd, void *data, size_t size, int flags)
 {
     if (emu_fd_is_emulated(fd)) {
+        struct emu_task *self;
+
         route_cancel_point();
+        self = route_enter();
+        if (EMU_LIKELY(self != NULL)) {
+            int64_t result = emu_recv(self, fd, data, size, flags);
+
+            if (EMU_LIKELY(result != EMU_NATIVE)) {
+                return route_leave(self, result);
+            }
+            if (self->progress > 0) {
+                return rest_of_recv(self, fd, data, size, flags, NULL, NULL);
+            }
+            route_exit(self);
+        }
     }
-    ROUTE(emu_fd_is_emulated(fd), emu_recv(self, fd, data, size, flags),
-          NATIVE6(SYS_recvfrom, fd, data, size, flags, NULL, NULL));
+    return NATIVE6(SYS_recvfrom, fd, data, size, flags, NULL, NULL);
 }
 
 ssize_t wrap_recv_chk(int fd, void *data, size_t size, size_t room, int flags)
@@ -220,16 +269,6 @@ ssize_t wrap_recv_chk(int fd, void *data, size_t size, size_t room, int flags)
         __chk_fail();
     }
     return wrap_recv(fd, data, size, flags);
-}
-
-ssize_t wrap_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *address,
-                      socklen_t *address_size)
-{
-    if (emu_fd_is_emulated(fd)) {
-        route_cancel_point();
-    }
-    ROUTE(emu_fd_is_emulated(fd), emu_recvfrom(self, fd, data, size, flags, address, address_size),
-          NATIVE6(SYS_recvfrom, fd, data, size, flags, address, address_size));
 }
 
 ssize_t wrap_recvfrom_chk(int fd, void *data, size_t size, size_t room, int flags,
@@ -271,13 +310,59 @@ static ssize_t native_recvmsg(int fd, struct msghdr *message, int flags)
     return result;
 }
 
+/* The same for a vector: behind the bytes that are in it already. */
+static ssize_t rest_of_recvmsg(struct emu_task *self, int fd, struct msghdr *message, int flags)
+{
+    size_t count = message->msg_iovlen <= EMU_IOV_MAX ? message->msg_iovlen : EMU_IOV_MAX;
+    struct iovec left[EMU_IOV_MAX];
+    struct msghdr copy = *message;
+    size_t done = self->progress;
+    size_t used = 0;
+    long result;
+
+    route_exit(self);
+    for (size_t i = 0; i < count; i++) {
+        struct iovec part = message->msg_iov[i];
+        size_t skip = done < part.iov_len ? done : part.iov_len;
+
+        done -= skip;
+        part.iov_base = (char *)part.iov_base + skip;
+        part.iov_len -= skip;
+        left[used] = part;
+        used += part.iov_len > 0 ? 1 : 0;
+    }
+    copy.msg_iov = left;
+    copy.msg_iovlen = used;
+    result = RAW3(SYS_recvmsg, fd, &copy, flags);
+    if (result >= 0) {
+        message->msg_namelen = copy.msg_namelen;
+        message->msg_controllen = copy.msg_controllen;
+        message->msg_flags = copy.msg_flags;
+        take_fds(message);
+    }
+    return route_result(emu_native_result(self, result));
+}
+
 ssize_t wrap_recvmsg(int fd, struct msghdr *message, int flags)
 {
     if (emu_fd_is_emulated(fd)) {
+        struct emu_task *self;
+
         route_cancel_point();
+        self = route_enter();
+        if (self) {
+            int64_t result = emu_recvmsg(self, fd, message, flags);
+
+            if (result != EMU_NATIVE) {
+                return route_leave(self, result);
+            }
+            if (self->progress > 0) {
+                return rest_of_recvmsg(self, fd, message, flags);
+            }
+            route_exit(self);
+        }
     }
-    ROUTE(emu_fd_is_emulated(fd), emu_recvmsg(self, fd, message, flags),
-          native_recvmsg(fd, message, flags));
+    return native_recvmsg(fd, message, flags);
 }
 
 static int native_recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags,

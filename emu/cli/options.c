@@ -49,6 +49,7 @@ const char run_options_help[] =
 enum option_id {
     OPTION_CORE = 1, /* "name=value" for emu_options_parse() */
     OPTION_ALLOW_NATIVE,
+    OPTION_VERIFY,
     OPTION_REPORT,
     OPTION_JSON,
     OPTION_HELP,
@@ -62,6 +63,7 @@ static const struct option long_options[] = {
     { "net", required_argument, NULL, OPTION_CORE },
     { "mmsg", required_argument, NULL, OPTION_CORE },
     { "allow-native", no_argument, NULL, OPTION_ALLOW_NATIVE },
+    { "verify", no_argument, NULL, OPTION_VERIFY },
     { "report", optional_argument, NULL, OPTION_REPORT },
     { "json", no_argument, NULL, OPTION_JSON },
     { "help", no_argument, NULL, OPTION_HELP },
@@ -123,6 +125,7 @@ static bool apply(struct source *source, int id, const char *name, const char *v
     switch (id) {
     case OPTION_CORE: return parse_core_option(source, name, value);
     case OPTION_ALLOW_NATIVE: options->emu.allow_native = true; return true;
+    case OPTION_VERIFY: options->emu.verify = true; return true;
     case OPTION_REPORT:
         if (value != NULL && *value == '\0')
             return complain(source, "--report= needs a file name");

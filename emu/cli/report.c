@@ -27,6 +27,7 @@ static const struct section sections[] = {
     { EMU_REPORT_NATIVE, "left to the kernel", "socket", "sockets" },
     { EMU_REPORT_SWITCH, "made native", "channel", "channels" },
     { EMU_REPORT_RESCUED, "rescued bytes", "time", "times" },
+    { EMU_REPORT_DISAGREE, "disagreed with the kernel about", "end", "ends" },
 };
 
 enum { SECTIONS = sizeof sections / sizeof sections[0], REFUSALS = 2 };

@@ -75,6 +75,7 @@ static const char *kind_name(uint32_t kind)
     case EMU_REPORT_SWITCH: return "switch";
     case EMU_REPORT_RESCUED: return "rescued";
     case EMU_REPORT_BLOCKED: return "blocked";
+    case EMU_REPORT_DISAGREE: return "disagree";
     }
     return "unknown";
 }

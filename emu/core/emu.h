@@ -71,6 +71,7 @@ struct emu_options {
     enum emu_mmsg mmsg;
     enum emu_net net;
     bool allow_native;
+    bool verify; /* compare what we believe of other ends with the kernel when a process ends */
 };
 
 /*
@@ -279,11 +280,12 @@ int64_t emu_native_result(struct emu_task *self, int64_t result);
 /* ---- Report ---- */
 
 enum emu_report_kind {
-    EMU_REPORT_REFUSED, /* a call on a type that isn't modeled; error holds the errno */
-    EMU_REPORT_NATIVE,  /* a socket that the kernel serves */
-    EMU_REPORT_SWITCH,  /* a channel that went native */
-    EMU_REPORT_RESCUED, /* bytes that came past the net */
-    EMU_REPORT_BLOCKED, /* an exec that was refused */
+    EMU_REPORT_REFUSED,  /* a call on a type that isn't modeled; error holds the errno */
+    EMU_REPORT_NATIVE,   /* a socket that the kernel serves */
+    EMU_REPORT_SWITCH,   /* a channel that went native */
+    EMU_REPORT_RESCUED,  /* bytes that came past the net */
+    EMU_REPORT_BLOCKED,  /* an exec that was refused */
+    EMU_REPORT_DISAGREE, /* verify: the kernel shows another end than we believe */
 };
 
 struct emu_report {

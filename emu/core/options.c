@@ -155,6 +155,10 @@ int emu_options_parse(const char *option, struct emu_options *ret_options)
         ret_options->net = value[0] == 'o' ? EMU_NET_OFF : EMU_NET_REDIRECT;
         return 0;
     }
+    if (strcmp(option, "verify") == 0) {
+        ret_options->verify = true;
+        return 0;
+    }
     if (strcmp(option, "allow-native") == 0) {
         ret_options->allow_native = true;
         return 0;

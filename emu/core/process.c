@@ -3,6 +3,8 @@
  */
 #include "process.h"
 
+#include "verify.h"
+
 #include <errno.h>
 
 #define SLOT_NONE ARENA_NONE
@@ -420,6 +422,9 @@ void emu_process_exit(struct emu_task *self)
 {
     int top = fdtab_top();
 
+    if (self->process->options.verify) {
+        verify_ends(self);
+    }
     for (int fd = 0; fd < top; fd++) {
         if (fdtab_present(fd)) {
             emu_close(self, fd);

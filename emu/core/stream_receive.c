@@ -100,7 +100,8 @@ static void peek_offset_forward(struct description *description, uint64_t size)
 }
 
 /*
- * MSG_PEEK on a stream: copies from SO_PEEK_OFF on (or from the start) and leaves it there.
+ * MSG_PEEK on a stream: copies from SO_PEEK_OFF on (or from the start) and leaves it there, segment
+ * by segment, so that a fault costs the segment in which it happened alone.
  * Returns bytes, -EFAULT, or 0 with *ret_empty when nothing lies behind the offset.
  */
 static int64_t peek_stream(struct transfer *transfer, const struct buf_state *state,
@@ -109,19 +110,30 @@ static int64_t peek_stream(struct transfer *transfer, const struct buf_state *st
     struct description *description = transfer->description;
     int32_t offset = atomic_load_explicit(&description->peek_offset, memory_order_relaxed);
     uint32_t skip = offset > 0 ? (uint32_t)offset : 0;
-    uint64_t take;
+    uint32_t position = state->head;
+    uint64_t done = 0;
 
     *ret_empty = skip >= state->used;
-    if (*ret_empty) {
-        return 0;
+    for (uint32_t i = 0; i < state->seg_count && done < transfer->size && !*ret_empty; i++) {
+        uint32_t at = (state->seg_head + i) & buf_seg_mask(state);
+        uint32_t len = i + 1 == state->seg_count ? state->last_len : buf_segs(state)[at].len;
+        uint32_t here = len - (i == 0 ? state->first_taken : 0);
+        uint32_t gone = base_min_u32(skip, here);
+        uint64_t take = base_min_u64(transfer->size - done, here - gone);
+
+        if (take > 0 && ring_get(buf_ring(state), buf_ring_mask(state), position + gone,
+                                 &transfer->cursor, take) < 0) {
+            if (done == 0) {
+                return -EFAULT;
+            }
+            break;
+        }
+        done += take;
+        skip -= gone;
+        position += here;
     }
-    take = base_min_u64(transfer->size, state->used - skip);
-    if (ring_get(buf_ring(state), buf_ring_mask(state), state->head + skip, &transfer->cursor,
-                 take) < 0) {
-        return -EFAULT;
-    }
-    peek_offset_forward(description, take);
-    return (int64_t)take;
+    peek_offset_forward(description, done);
+    return (int64_t)done;
 }
 
 /* Decides after a round of taking: enough, or wait for more. */

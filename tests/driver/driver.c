@@ -163,6 +163,7 @@ static void start_guest(const struct places *places, const char *program, enum m
     if (mode == MODE_RUN) {
         args[count++] = places->sockrig;
         args[count++] = "run";
+        args[count++] = "--verify";
         args[count++] = text("--report=%s", report);
         args[count++] = "--";
     } else if (mode == MODE_PRELOAD) {
@@ -217,6 +218,20 @@ static long objects_left(const char *report)
     return left;
 }
 
+/* Whether a line of the report contains the words. */
+static bool says(const char *report, const char *words)
+{
+    char line[512];
+    bool found = false;
+    FILE *file = fopen(report, "re");
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        found |= strstr(line, words) != NULL;
+    if (file != NULL)
+        fclose(file);
+    return found;
+}
+
 static void check_guest(const struct guest *guest, enum mode mode)
 {
     struct places places;
@@ -252,6 +267,8 @@ static void check_guest(const struct guest *guest, enum mode mode)
         const long left = objects_left(report);
         cr_assert(left >= 0, "%s: the report says nothing of objects left", guest->name);
         cr_assert(left == 0, "%s: objects left in the arena: %ld", guest->name, left);
+        cr_assert(!says(report, "disagreed with the kernel"), "%s: %s", guest->name,
+                  "an end is gone here and not in the kernel, or the other way round");
     }
 }
 

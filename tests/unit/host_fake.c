@@ -21,7 +21,7 @@
 
 enum {
     FDS = 1024,
-    OBJECTS = 512,
+    OBJECTS = 600,
     OPTIONS = 8,
     LEAST_BUFFER = 4608, /* include/net/sock.h SOCK_MIN_SNDBUF, doubled */
     PIPE_BYTES = 65536,

@@ -1,0 +1,43 @@
+/*
+ * verify.c - see verify.h
+ */
+#include "verify.h"
+
+#include "fdtab.h"
+
+#define PATIENCE_NS 200000000u
+
+static bool kernel_shows_end(int fd)
+{
+    return host_poll_one(fd, 0) & (POLLHUP | POLLERR);
+}
+
+/* A peer that is kept by a blocked call alone has no descriptor for the kernel to count. */
+static bool differs(int fd)
+{
+    const struct description *description = fdtab_get(fd);
+
+    return description && kernel_shows_end(fd) != (description_peer(description) == NULL);
+}
+
+uint32_t verify_ends(struct emu_task *self)
+{
+    uint64_t end = host_now_ns() + PATIENCE_NS;
+    int top = fdtab_top();
+    uint32_t count = 0;
+
+    for (int fd = 0; fd < top; fd++) {
+        while (differs(fd) && host_now_ns() < end) {
+            host_yield();
+        }
+        if (differs(fd)) {
+            const struct description *description = fdtab_get(fd);
+
+            emu_report_add(self, EMU_REPORT_DISAGREE,
+                           description_peer(description) ? "kernel says gone" : "kernel says alive",
+                           -1, (int)description->kind, 0);
+            count++;
+        }
+    }
+    return count;
+}
