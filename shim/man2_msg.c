@@ -88,7 +88,7 @@ static int give_fds(struct emu_task *self, const struct cmsghdr *header)
 /* Ancillary data as the kernel takes it: at most this much (net.core.optmem_max is more). */
 #define CONTROL_MAX 4096
 
-int message_give_fds(struct emu_task *self, const struct msghdr *message)
+__attribute__((noinline)) int message_give_fds(struct emu_task *self, const struct msghdr *message)
 {
     _Alignas(struct cmsghdr) char control[CONTROL_MAX];
     struct msghdr copy;
@@ -310,8 +310,9 @@ static ssize_t native_recvmsg(int fd, struct msghdr *message, int flags)
     return result;
 }
 
-/* The same for a vector: behind the bytes that are in it already. */
-static ssize_t rest_of_recvmsg(struct emu_task *self, int fd, struct msghdr *message, int flags)
+/* The same for a vector: behind the bytes that are in it already. Not inlined: a large frame. */
+__attribute__((noinline)) static ssize_t rest_of_recvmsg(struct emu_task *self, int fd,
+                                                         struct msghdr *message, int flags)
 {
     size_t count = message->msg_iovlen <= EMU_IOV_MAX ? message->msg_iovlen : EMU_IOV_MAX;
     struct iovec left[EMU_IOV_MAX];

@@ -40,6 +40,7 @@ struct arena_header {
     _Atomic int32_t watcher_bell;
     _Atomic uint32_t joined;    /* processes that ever joined */
     _Atomic uint32_t changes;   /* grows when a process joins */
+    _Atomic uint32_t unborn;    /* children ever expected: names for their records */
     _Atomic uint32_t orphans;   /* > 0: some end is held by a process we don't know */
     _Atomic uint32_t units;     /* chunk units handed out so far, from the start of the data */
     struct lock processes_lock; /* finding or making a process's record */
@@ -61,7 +62,7 @@ struct arena {
 #define SECTION(name, size, count) _Alignas(4096) char name[(uint64_t)(size) * (count)];
 #include "arena.def"
 #undef SECTION
-    _Alignas(1 << EMU_CHUNK_MIN_SHIFT) char data[];
+    _Alignas(4096) char data[];
 };
 
 /* This process's mapping, or NULL. Set once before threads exist, read by all. */

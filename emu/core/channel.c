@@ -27,6 +27,24 @@ void transfer_init(struct transfer *transfer, struct description *description, i
     transfer->ret_flags = 0;
 }
 
+/*
+ * Whoever was handing the direction over died over it, for it held the lock. What it had written
+ * into the placeholder is unread here still: the copies are thrown away.
+ */
+static void undo_move(int fd, struct socket_buf *buf, struct buf_state *state)
+{
+    char rubbish[4096];
+    uint32_t bound = state->used / sizeof rubbish + state->seg_count + 16;
+
+    for (; bound > 0 && (host_poll_one(fd, POLLIN) & POLLIN); bound--) {
+        if (host_read(fd, rubbish, sizeof rubbish) < 0) {
+            break;
+        }
+    }
+    state->flags &= (uint16_t)~BUF_MOVING;
+    buf_publish_locked(buf, state);
+}
+
 struct socket_buf *channel_lock(struct emu_task *self, const struct transfer *transfer,
                                 uint32_t index, struct buf_state *ret_state)
 {
@@ -41,9 +59,15 @@ struct socket_buf *channel_lock(struct emu_task *self, const struct transfer *tr
         return NULL;
     }
     *ret_state = buf_state_locked(buf);
-    if (EMU_UNLIKELY(ret_state->flags & BUF_NATIVE)) {
+    if (EMU_LIKELY(!(ret_state->flags & (BUF_NATIVE | BUF_MOVING)))) {
+        return buf;
+    }
+    if (ret_state->flags & BUF_NATIVE) {
         lock_release(self, &buf->lock);
         return NULL;
+    }
+    if (index == transfer->description->rx && fdtab_get(transfer->fd) == transfer->description) {
+        undo_move(transfer->fd, buf, ret_state);
     }
     return buf;
 }

@@ -322,6 +322,25 @@ uint32_t description_readiness(const struct description *description)
     return bits;
 }
 
+static bool buf_is_native(uint32_t index)
+{
+    const struct socket_buf *buf;
+    uint32_t version;
+
+    if (index == ARENA_NONE) {
+        return false;
+    }
+    buf = buf_at(index);
+    version = atomic_load_explicit(&buf->version, memory_order_acquire);
+    return buf->state[version & 1].at.flags & BUF_NATIVE; /* once set it stays */
+}
+
+bool description_half_native(const struct description *description)
+{
+    return (buf_is_native(description->rx) || buf_is_native(description->tx)) &&
+           !atomic_load_explicit(&description->native, memory_order_relaxed);
+}
+
 int description_take_error(struct description *description)
 {
     if (EMU_LIKELY(atomic_load_explicit(&description->error, memory_order_relaxed) == 0)) {

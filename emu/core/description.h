@@ -107,6 +107,12 @@ void description_end(struct emu_task *self, struct description *description);
 /* Poll bits that hold now. Takes no lock. Linux: pipe_poll, unix_poll. */
 uint32_t description_readiness(const struct description *description);
 
+/*
+ * A direction is the kernel's, and the description doesn't say so: whoever handed it over died
+ * before it was done. emu_native_one() completes it.
+ */
+bool description_half_native(const struct description *description);
+
 /* Reads and clears the pending error: positive errno or 0. */
 int description_take_error(struct description *description);
 

@@ -126,6 +126,7 @@ struct emu_task {
     bool scratch_busy;               /* a call uses it; a handler's call gets its own */
     uint32_t *spawn_list;            /* descriptions kept over a spawn, see emu_spawn_before() */
     uint64_t spawn_list_size;        /* in bytes */
+    int32_t fork_token;              /* names the record of the child between fork's brackets */
     const void *caller;              /* return address of the guest's call, for reports */
     _Alignas(8) char robust_own[24]; /* stands in where the thread has no robust list */
 };

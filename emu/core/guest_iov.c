@@ -24,14 +24,20 @@ int64_t guest_iov_import(struct guest_iov *iov, const struct iovec *from, size_t
         return -EFAULT;
     }
     for (size_t i = 0; i < count; i++) {
-        if (iov->array[i].iov_len > SSIZE_MAX) {
+        struct iovec *here = &iov->array[i];
+
+        if (here->iov_len > SSIZE_MAX) {
             return -EINVAL;
         }
-        iov->array[i].iov_len = base_min_u64(iov->array[i].iov_len, EMU_RW_MAX - total);
-        if (!guest_range_ok(iov->array[i].iov_base, iov->array[i].iov_len)) {
-            return -EFAULT; /* judged by what is left of it */
+        /* One vector alone is cut first and judged by the rest (import_ubuf), several are not. */
+        if (count == 1) {
+            here->iov_len = base_min_u64(here->iov_len, EMU_RW_MAX);
         }
-        total += iov->array[i].iov_len;
+        if (!guest_range_ok(here->iov_base, here->iov_len)) {
+            return -EFAULT;
+        }
+        here->iov_len = base_min_u64(here->iov_len, EMU_RW_MAX - total);
+        total += here->iov_len;
     }
     return (int64_t)total;
 }

@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <limits.h>
 
-#define MSG_COMPAT 0x80000000 /* MSG_CMSG_COMPAT */
-
 int64_t message_socket(int fd, struct description **ret_description)
 {
     struct description *description = fdtab_get(fd);
@@ -54,7 +52,7 @@ int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, i
     char control[16];
     int64_t rc;
 
-    if ((unsigned)flags & MSG_COMPAT) {
+    if ((unsigned)flags & MESSAGE_COMPAT) {
         return -EINVAL;
     }
     rc = message_socket(fd, &description);
@@ -119,7 +117,7 @@ int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int fl
     struct transfer transfer;
     int64_t rc;
 
-    if ((unsigned)flags & MSG_COMPAT) {
+    if ((unsigned)flags & MESSAGE_COMPAT) {
         return -EINVAL;
     }
     rc = message_socket(fd, &description);

@@ -9,6 +9,8 @@
 
 #include "description.h"
 
+#define MESSAGE_COMPAT 0x80000000u /* MSG_CMSG_COMPAT: refused before anything else */
+
 /* The socket behind fd: 0 and *ret_description, or EMU_NATIVE (ENOTSOCK is the placeholder's). */
 int64_t message_socket(int fd, struct description **ret_description);
 

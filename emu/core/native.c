@@ -56,8 +56,10 @@ static void set_packet_mode(int fd, bool on)
 }
 
 /*
- * Moves a direction: fd is its writing end, or -1 when there is nothing to move.
- * Returns 0; -errno: what is left stays unread here.
+ * Moves a direction: fd is its writing end, or -1 when there is nothing to move. The state says
+ * BUF_MOVING meanwhile and keeps everything: if this process dies over it, or a write fails, the
+ * copies are thrown away and nothing has happened (channel_lock).
+ * Returns 0; -EBUSY or -errno: it stays emulated.
  */
 static int move_direction(struct emu_task *self, uint32_t index, int fd)
 {
@@ -69,6 +71,12 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd)
 
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
+    if (state.flags & BUF_MOVING) {
+        rc = -EBUSY;
+    } else if (state.seg_count > 0 && fd >= 0) {
+        state.flags |= BUF_MOVING;
+        buf_publish_locked(buf, &state);
+    }
     while (rc == 0 && state.seg_count > 0 && fd >= 0) {
         struct seg seg = buf_first_seg(&state);
 
@@ -76,16 +84,14 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd)
             set_packet_mode(fd, seg.info & SEG_PACKET);
         }
         rc = write_segment(fd, &state, state.head, seg.len - state.first_taken);
-        if (rc == 0) {
-            buf_drop_first(&state);
-        }
+        buf_drop_first(&state);
     }
     if (rc == 0) {
-        state.flags |= BUF_NATIVE;
+        state.flags = (uint16_t)((state.flags & ~BUF_MOVING) | BUF_NATIVE);
+        buf_publish_locked(buf, &state);
+        wait_notify_locked(&buf->readers, POLLNVAL, &list);
+        wait_notify_locked(&buf->writers, POLLNVAL, &list);
     }
-    buf_publish_locked(buf, &state);
-    wait_notify_locked(&buf->readers, POLLNVAL, &list);
-    wait_notify_locked(&buf->writers, POLLNVAL, &list);
     lock_release(self, &buf->lock);
     if (fd >= 0 && state.kind == DESCRIPTION_PIPE_READER) {
         host_fcntl(fd, F_SETFL, (unsigned long)flags);

@@ -137,6 +137,18 @@ static uint32_t count_closed(const struct poll_set *set)
     return count;
 }
 
+/* The description behind fd, or NULL: the kernel's. */
+static struct description *emulated(struct emu_task *self, int fd)
+{
+    struct description *description = fdtab_get(fd);
+
+    if (description && EMU_UNLIKELY(description_half_native(description))) {
+        emu_native_one(self, fd);
+        description = fdtab_get(fd);
+    }
+    return description;
+}
+
 static int64_t poll_try(struct emu_task *self, void *op, struct wait_set *wait, bool last)
 {
     struct poll_set *set = op;
@@ -152,7 +164,7 @@ static int64_t poll_try(struct emu_task *self, void *op, struct wait_set *wait, 
         if (entry->fd < 0) {
             continue;
         }
-        description = fdtab_get(entry->fd);
+        description = emulated(self, entry->fd);
         if (description) {
             set->want[i] |= WAS_EMULATED;
         } else if ((set->want[i] & WAS_EMULATED) && !fdtab_present(entry->fd)) {

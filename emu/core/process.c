@@ -47,6 +47,10 @@ static uint32_t make_slot(int32_t pid, const struct emu_process *parent)
         return SLOT_NONE;
     }
     record = process_at(slot);
+    if (pid ==
+        0) { /* unborn: a number of its own, so that a late emu_fork_parent() can't miss it */
+        pid = -(int32_t)(atomic_fetch_add(&arena->header.unborn, 1) % INT32_MAX) - 1;
+    }
     atomic_store(&record->pid, pid);
     atomic_store(&record->start, 0);
     record->parent_pid = parent ? parent->pid : 0;
@@ -129,7 +133,7 @@ static bool slot_is_dead(uint32_t slot)
     if (PROCESS_KIND(atomic_load(&record->state)) == PROCESS_FREE) {
         return false;
     }
-    if (pid == 0) { /* expected by fork's parent, who fills it in at once unless it is killed */
+    if (pid <= 0) { /* expected by fork's parent, who fills it in at once unless it is killed */
         return record->parent_pid != 0 &&
                host_process_start(record->parent_pid) != record->parent_start;
     }
@@ -309,6 +313,7 @@ int emu_fork_before(struct emu_task *self)
     if (slot == SLOT_NONE) {
         return -EAGAIN;
     }
+    self->fork_token = atomic_load(&process_at(slot)->pid);
     process_identify_all(self);
     hold_all(self, slot);
     return (int)slot;
@@ -316,7 +321,7 @@ int emu_fork_before(struct emu_task *self)
 
 void emu_fork_parent(struct emu_task *self, int slot, int32_t child)
 {
-    int32_t unborn = 0;
+    int32_t unborn = self->fork_token;
 
     if (child < 0) {
         drop_all(self, (uint32_t)slot);
@@ -440,7 +445,7 @@ static void sweep_unborn(struct emu_task *self, int32_t parent)
     for (uint32_t slot = 0; slot < used; slot++) {
         uint32_t seen = atomic_load(&process_at(slot)->state);
 
-        if (PROCESS_KIND(seen) == PROCESS_EXPECTED && atomic_load(&process_at(slot)->pid) == 0 &&
+        if (PROCESS_KIND(seen) == PROCESS_EXPECTED && atomic_load(&process_at(slot)->pid) <= 0 &&
             process_at(slot)->parent_pid == parent && slot_is_dead(slot)) {
             sweep_slot(self, slot, seen);
         }

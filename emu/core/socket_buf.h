@@ -36,6 +36,7 @@ enum {
     BUF_READER_GONE = 1 << 1, /* the reading end was closed */
     BUF_SHUT = 1 << 2,        /* sockets: SHUT_WR of the sender or SHUT_RD of the receiver */
     BUF_NATIVE = 1 << 3,      /* handed to the kernel: nothing more happens here */
+    BUF_MOVING = 1 << 4,      /* copies of the first bytes may lie in the placeholder already */
 };
 
 /* Segment info, beside the charge. */

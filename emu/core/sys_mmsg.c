@@ -44,8 +44,8 @@ int64_t emu_sendmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
     if (count == 0 && openbsd(self)) {
         return 0;
     }
-    if (!is_socket(fd)) {
-        return EMU_NATIVE;
+    if (!is_socket(fd) || ((unsigned)flags & MESSAGE_COMPAT)) {
+        return EMU_NATIVE; /* the placeholder knows ENOTSOCK, and EINVAL before all else */
     }
     if (count > EMU_IOV_MAX) {
         count = EMU_IOV_MAX;
@@ -174,8 +174,8 @@ int64_t emu_recvmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
     if (count == 0 && openbsd(self)) {
         return 0;
     }
-    if (!is_socket(fd)) {
-        return EMU_NATIVE;
+    if (!is_socket(fd) || ((unsigned)flags & MESSAGE_COMPAT)) {
+        return EMU_NATIVE; /* the placeholder knows ENOTSOCK, and EINVAL before all else */
     }
     rc = import_timeout(timeout, &deadline_ns);
     if (rc < 0) {

@@ -21,7 +21,7 @@ struct task_record *task_record(struct emu_task *self)
         return NULL;
     }
     record = task_at(index);
-    record->process = self->process->slot;
+    atomic_store_explicit(&record->process, self->process->slot, memory_order_relaxed);
     record->tid = self->tid;
     record->blocked_since_ns = 0;
     atomic_store_explicit(&record->sleeping, 0, memory_order_relaxed);

@@ -18,7 +18,7 @@ struct task_record {
     _Atomic uint32_t on_bell;  /* 1: ... in poll, and needs the session's bell rung */
     _Atomic uint32_t state;    /* TASK_* */
     _Atomic uint32_t waiters;  /* index + 1 of the newest of its waiters; links in the waiter */
-    uint32_t process;          /* slot */
+    _Atomic uint32_t process;  /* slot */
     uint32_t tid;
     uint32_t pad;
     uint64_t blocked_since_ns; /* 0: it isn't */

@@ -172,7 +172,7 @@ void wait_sweep(struct emu_task *self, uint32_t process)
 
         uint32_t live = TASK_LIVE;
 
-        if (record->process == process &&
+        if (atomic_load_explicit(&record->process, memory_order_relaxed) == process &&
             atomic_compare_exchange_strong(&record->state, &live, TASK_SWEPT)) {
             unregister_to(self, record, 0);
             atomic_store_explicit(&record->state, TASK_FREE, memory_order_release);

@@ -20,6 +20,7 @@
 
 enum {
     PIDS = 64,
+    ARENA_ALIGNMENT = 65536,
     PATIENCE = 3000, /* sleeps in a row that nothing but their deadline ended */
 };
 
@@ -282,11 +283,17 @@ int64_t host_memory_size(int fd)
     return size < 0 ? -EBADF : size;
 }
 
+/* At a multiple of ARENA_ALIGNMENT, as struct arena wants it; what is cut off stays reserved. */
 void *host_memory_map(int fd, uint64_t size)
 {
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                      fd - FAKE_MEMORY_FIRST, 0);
+    char *room = mmap(NULL, size + ARENA_ALIGNMENT, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
+    if (room == MAP_FAILED)
+        return NULL;
+    room += -(uintptr_t)room % ARENA_ALIGNMENT;
+    void *base = mmap(room, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
+                      fd - FAKE_MEMORY_FIRST, 0);
     return base == MAP_FAILED ? NULL : base;
 }
 

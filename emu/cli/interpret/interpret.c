@@ -33,6 +33,7 @@ static const char help[] =
     "  check total == 4096                        n = 4 sets a variable; (n) never binds it\n"
     "  # on: kernel                               the script is for this side alone\n"
     "  # kernel: 6.17                             it is skipped on an older kernel\n"
+    "  # signals: any                            signals need no line of their own\n"
     "  # native: yes                              the kernel may answer on the emulator's side\n"
     "\n"
     "Exit code: 0 same, 1 something differs, 125 a script can't be read.\n";

@@ -335,6 +335,8 @@ static void match_signals(struct run *run)
 {
     const struct statement *statement = run->statement;
 
+    if (run->script->signals && statement->signal_count == 0)
+        return; /* they stand in the text that the sides are compared by */
     for (size_t i = 0; i < run->signal_count && i < statement->signal_count; i++) {
         if (run->signals[i].si_signo != statement->signals[i].number)
             run_differs(run, statement->signals[i].place, "the signal is %s",

@@ -321,6 +321,8 @@ static int parse_header(struct script *script, const char *text)
             return -1;
         if (strncmp(line, "# native: yes", 13) == 0)
             script->native = true;
+        if (strncmp(line, "# signals: any", 14) == 0)
+            script->signals = true;
         if (strncmp(line, "# kernel:", 9) == 0 &&
             sscanf(line, "# kernel: %d.%d", &script->kernel[0], &script->kernel[1]) != 2)
             return lex_error(script, place, "expected a version such as 6.17");

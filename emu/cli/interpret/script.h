@@ -101,6 +101,7 @@ struct script {
     size_t count;
     unsigned sides; /* "# on:", a set of enum side */
     bool native;    /* "# native: yes": channels may become native, libc may answer */
+    bool signals;   /* "# signals: any": signals that the script doesn't name are allowed */
     int kernel[2];  /* "# kernel: 6.17": needs at least this one; 0.0: any */
     void *blocks;   /* all memory of the tree */
 };

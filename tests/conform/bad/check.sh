@@ -6,8 +6,9 @@
 # Each NAME.script here is wrong. A line "# expect: CODE TEXT" says with which exit code it ends and
 # what is printed. Scripts that pass elsewhere prove nothing unless these fail.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
-sockrig=${SOCKRIG:-../../../build/bin/sockrig}
+here=$(dirname "${BASH_SOURCE[0]}")
+sockrig=$(realpath "${SOCKRIG:-$here/../../../build/bin/sockrig}") || exit 1
+cd "$here" || exit 1
 bad=0 count=0
 for script in *.script; do
     expect=$(sed -n 's/^# expect: //p' "$script")

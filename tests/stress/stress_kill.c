@@ -1,0 +1,252 @@
+/*
+ * stress_kill - members killed in the middle of their calls, and who waits for them
+ *
+ * Proves: a process killed by SIGKILL counts as closed. Who reads from it gets a prefix of its
+ * messages, whole but for the last, and then end-of-file; who writes to it gets EPIPE (or the
+ * reset), also when it was asleep; nobody sleeps for ever, whoever's child the victim was.
+ *
+ * Plain libc: passes on the kernel, and unchanged under the preload. In each round the victim does
+ * one side of a channel and the parent the other; a third process kills the victim when the parent
+ * rings, at a random place of its work. Victims are children or grandchildren, so that nobody's
+ * wait() can be what wakes the parent.
+ *
+ * Exit: 0; 1 with a line for what was wrong; killed by SIGALRM: somebody slept for ever.
+ */
+#include "stress.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    ROUND_LIMIT_S = 60,
+    MESSAGES_MAX = 1000000, /* that a victim moves before it gives up: the kill comes long before */
+};
+
+struct round {
+    uint64_t seed;
+    int kind;       /* 0: pipe, else SOCK_* */
+    bool writes;    /* the victim does */
+    bool removed;   /* it is a grandchild */
+    bool polls;     /* the parent's end doesn't block: it waits in poll() */
+    uint32_t after; /* messages before the bell is rung */
+    uint32_t limit; /* of a message's size */
+    int ours;       /* the parent's end of the channel */
+    int theirs;
+};
+
+static unsigned char buffer[STRESS_MESSAGE_MAX];
+
+static bool complain(const struct round *round, const char *what, long detail)
+{
+    fprintf(stderr, "stress_kill: round seed 0x%llx (kind %d, %s victim%s%s): %s (%ld)\n",
+            (unsigned long long)round->seed, round->kind, round->writes ? "writing" : "reading",
+            round->removed ? ", grandchild" : "", round->polls ? ", poll" : "", what, detail);
+    return false;
+}
+
+static void wait_for(int fd, short events)
+{
+    struct pollfd one = { .fd = fd, .events = events };
+
+    while (poll(&one, 1, -1) < 0 && errno == EINTR)
+        ;
+}
+
+/* All of it, or fewer: end-of-file, an error (errno), the peer's death. */
+static size_t write_all(int fd, const unsigned char *data, size_t size)
+{
+    size_t done = 0;
+
+    errno = 0;
+    while (done < size) {
+        const ssize_t result = write(fd, data + done, size - done);
+
+        if (result < 0 && errno == EAGAIN)
+            wait_for(fd, POLLOUT);
+        else if (result <= 0)
+            break;
+        else
+            done += (size_t)result;
+    }
+    return done;
+}
+
+static size_t read_all(int fd, unsigned char *data, size_t size)
+{
+    size_t done = 0;
+
+    errno = 0;
+    while (done < size) {
+        const ssize_t result = read(fd, data + done, size - done);
+
+        if (result < 0 && errno == EAGAIN)
+            wait_for(fd, POLLIN);
+        else if (result <= 0)
+            break;
+        else
+            done += (size_t)result;
+        errno = 0;
+    }
+    return done;
+}
+
+/* Streams message after message. Returns how many were sent whole; rings after so many. */
+static uint32_t send_messages(const struct round *round, int fd, int bell)
+{
+    uint64_t chance = round->seed + 1;
+    uint32_t count = 0;
+
+    for (; count < MESSAGES_MAX; count++) {
+        const uint32_t size = stress_size(&chance, round->limit);
+
+        if (bell >= 0 && count == round->after && write(bell, "k", 1) != 1)
+            complain(round, "the bell fails, errno", errno);
+        stress_make(buffer, size, round->seed, 0, count);
+        if (write_all(fd, buffer, size) < size)
+            break;
+    }
+    return count;
+}
+
+/* Reads messages until there is no whole one any more. False: something was wrong. */
+static bool receive_messages(const struct round *round, int fd, int bell)
+{
+    struct stress_header header;
+
+    for (uint32_t count = 0; count < MESSAGES_MAX; count++) {
+        if (bell >= 0 && count == round->after && write(bell, "k", 1) != 1)
+            return complain(round, "the bell fails, errno", errno);
+        if (read_all(fd, buffer, sizeof header) < sizeof header)
+            break;
+        memcpy(&header, buffer, sizeof header);
+        if (header.size < sizeof header || header.size > STRESS_MESSAGE_MAX)
+            return complain(round, "a header with a wild size", header.size);
+        const size_t rest = header.size - sizeof header;
+        if (read_all(fd, buffer + sizeof header, rest) < rest)
+            break;
+        const char *wrong = stress_check(buffer, header.size, 0, count);
+        if (wrong != NULL)
+            return complain(round, wrong, count);
+    }
+    if (errno != 0 && errno != ECONNRESET)
+        return complain(round, "the end is an error, errno", errno);
+    if (read(fd, buffer, 1) != 0)
+        return complain(round, "something comes behind the end", errno);
+    return true;
+}
+
+/* The victim: does its side until it is killed. */
+static void be_victim(const struct round *round)
+{
+    close(round->ours);
+    if (round->writes)
+        send_messages(round, round->theirs, -1);
+    else
+        while (read(round->theirs, buffer, 1 + round->seed % sizeof buffer) > 0)
+            ;
+    _exit(3);
+}
+
+/* Kills the victim when the bell rings; tells its pid beforehand. Returns the killer's pid. */
+static pid_t start_killer(const struct round *round, int bell)
+{
+    const pid_t killer = fork();
+
+    if (killer != 0)
+        return killer;
+    alarm(ROUND_LIMIT_S);
+    const pid_t victim = fork();
+    if (victim == 0) {
+        close(bell);
+        be_victim(round);
+    }
+    close(round->ours);
+    close(round->theirs);
+    char byte;
+    if (victim < 0 || read(bell, &byte, 1) != 1)
+        _exit(2);
+    kill(victim, SIGKILL);
+    if (!round->removed) { /* else it stays a zombie until we are gone: nobody waits for it */
+        int status = 0;
+
+        waitpid(victim, &status, 0);
+        _exit(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0 : 1);
+    }
+    read(bell, &byte, 1); /* until the parent has seen the end */
+    _exit(0);
+}
+
+static bool open_channel(struct round *round)
+{
+    int fds[2];
+
+    if (round->kind == 0 ? pipe(fds) != 0 : socketpair(AF_UNIX, round->kind, 0, fds) != 0)
+        return complain(round, "no channel, errno", errno);
+    round->ours = fds[round->writes ? 0 : 1];
+    round->theirs = fds[round->writes ? 1 : 0];
+    if (round->polls)
+        fcntl(round->ours, F_SETFL, O_NONBLOCK);
+    return true;
+}
+
+static bool run_round(uint64_t seed)
+{
+    uint64_t chance = seed;
+    struct round round = { .seed = seed };
+    int bell[2];
+    int status = 0;
+
+    alarm(ROUND_LIMIT_S);
+    round.kind = stress_below(&chance, 2) ? SOCK_STREAM : 0;
+    round.writes = stress_below(&chance, 2);
+    round.removed = stress_below(&chance, 2);
+    round.polls = stress_below(&chance, 2);
+    round.after = stress_below(&chance, 30);
+    round.limit = stress_below(&chance, 3) == 0 ? 200 : STRESS_MESSAGE_MAX;
+    if (!open_channel(&round) || pipe2(bell, O_CLOEXEC) != 0)
+        return false;
+    const pid_t killer = start_killer(&round, bell[0]);
+    close(bell[0]);
+    close(round.theirs);
+    bool good = killer > 0;
+    if (round.writes) {
+        good = good && receive_messages(&round, round.ours, bell[1]);
+    } else {
+        send_messages(&round, round.ours, bell[1]);
+        if (errno != EPIPE && errno != ECONNRESET)
+            good = complain(&round, "the write ended with errno", errno);
+    }
+    close(bell[1]);
+    close(round.ours);
+    if (waitpid(killer, &status, 0) != killer || status != 0)
+        good = complain(&round, "the killer's status", status);
+    return good;
+}
+
+int main(int argc, char **argv)
+{
+    struct stress_options options = { .seed = (uint64_t)time(NULL), .rounds = 100 };
+    uint32_t rounds = 0;
+    bool good = true;
+
+    if (!stress_options_parse(argc, argv, &options))
+        return 1;
+    signal(SIGPIPE, SIG_IGN);
+    printf("stress_kill: --seed %llu --rounds %u --seconds %u\n", (unsigned long long)options.seed,
+           options.rounds, options.seconds);
+    fflush(stdout);
+    const time_t end = time(NULL) + options.seconds;
+    for (; rounds < options.rounds && good; rounds++) {
+        if (options.seconds > 0 && time(NULL) >= end)
+            break;
+        good = run_round(options.seed + rounds);
+    }
+    printf("stress_kill: %u rounds, %s\n", rounds, good ? "good" : "failed");
+    return good ? 0 : 1;
+}
