@@ -144,22 +144,21 @@ uint32_t arena_chunk_take(unsigned shift)
 
     EMU_ASSERT(shift >= EMU_CHUNK_MIN_SHIFT && shift <= EMU_CHUNK_MAX_SHIFT);
     unit = pool_take(pool, arena->chunk_links, 0);
-    if (unit == ARENA_NONE) {
-        unit = fresh_units(1u << (shift - EMU_CHUNK_MIN_SHIFT));
-        if (unit != ARENA_NONE) {
-            atomic_fetch_add_explicit(&pool->used, 1, memory_order_relaxed);
-        }
+    if (unit != ARENA_NONE) {
+        atomic_fetch_sub_explicit(&arena->header.chunks_kept, 1, memory_order_relaxed);
+        return unit;
     }
-    return unit;
+    return fresh_units(1u << (shift - EMU_CHUNK_MIN_SHIFT));
 }
 
 void arena_chunk_give(uint32_t unit, unsigned shift)
 {
     struct pool *pool = &arena->header.chunks[shift - EMU_CHUNK_MIN_SHIFT];
 
-    /* Small chunks keep their pages, which cost 2 us each to touch again; larger ones don't. */
-    if (shift > EMU_CHUNK_MIN_SHIFT + 2 ||
-        atomic_load_explicit(&pool->used, memory_order_relaxed) > EMU_CHUNKS_KEPT * 16) {
+    /* A few small chunks keep their pages, which cost 2 us each to touch again. */
+    if (atomic_fetch_add_explicit(&arena->header.chunks_kept, 1, memory_order_relaxed) >=
+            EMU_CHUNKS_KEPT ||
+        shift > EMU_CHUNK_KEPT_SHIFT) {
         host_memory_drop(arena_chunk_at(unit), 1ull << shift);
     }
     pool_give(pool, arena->chunk_links, unit);

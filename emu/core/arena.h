@@ -38,12 +38,13 @@ struct arena_header {
     struct emu_hidden hidden;   /* numbers of the arena's and the bell's descriptors */
     _Atomic int32_t watcher;    /* pid of who watches members, or 0 */
     _Atomic int32_t watcher_bell;
-    _Atomic uint32_t joined;    /* processes that ever joined */
-    _Atomic uint32_t changes;   /* grows when a process joins */
-    _Atomic uint32_t unborn;    /* children ever expected: names for their records */
-    _Atomic uint32_t orphans;   /* > 0: some end is held by a process we don't know */
-    _Atomic uint32_t units;     /* chunk units handed out so far, from the start of the data */
-    struct lock processes_lock; /* finding or making a process's record */
+    _Atomic uint32_t joined;     /* processes that ever joined */
+    _Atomic uint32_t changes;    /* grows when a process joins */
+    _Atomic uint32_t unborn;     /* children ever expected: names for their records */
+    _Atomic uint32_t orphans;    /* > 0: some end is held by a process we don't know */
+    _Atomic int32_t chunks_kept; /* free chunks in the pools */
+    _Atomic uint32_t units;      /* chunk units handed out so far, from the start of the data */
+    struct lock processes_lock;  /* finding or making a process's record */
     struct pool processes;
     struct pool tasks;
     struct pool bufs;

@@ -14,12 +14,12 @@
 #define EMU_MAX_WAITERS      131072u  /* registrations of sleepers in queues; beyond: ENOMEM */
 #define EMU_MAX_REPORTS      1024u    /* different call sites that a report lists */
 #define EMU_MAX_FDS          1048576u /* highest descriptor number + 1 that is ever emulated */
-#define EMU_FDS_PER_LEAF     4096u    /* descriptors in one leaf of the table */
 
-#define EMU_CHUNK_MIN_SHIFT 16  /* ring memory comes in powers of two from 64 KiB ... */
-#define EMU_CHUNK_MAX_SHIFT 25  /* ... to 32 MiB (twice the largest SO_SNDBUF, and segments) */
-#define EMU_CHUNKS_KEPT     64u /* free chunks of a size that keep their pages */
-#define EMU_ARENA_SIZE      (4ull << 30) /* reserved, not used: the file is sparse */
+#define EMU_CHUNK_MIN_SHIFT  16 /* units of ring memory are 64 KiB; a chunk is two at least, */
+#define EMU_CHUNK_MAX_SHIFT  25 /* and 32 MiB at most: half ring, half segments */
+#define EMU_CHUNKS_KEPT      64 /* free chunks that keep their pages, ... */
+#define EMU_CHUNK_KEPT_SHIFT 18 /* ... if they are no larger than this */
+#define EMU_ARENA_SIZE       (4ull << 30) /* reserved, not used: the file is sparse */
 
 #define EMU_PAGE          4096u         /* unit of a pipe's slots (PAGE_SIZE of x86-64) */
 #define EMU_PIPE_SLOTS    16u           /* default pipe: fs/pipe.c PIPE_DEF_BUFFERS */
@@ -29,6 +29,7 @@
 #define EMU_ASK_FIRST_NS  5000000ull    /* a sleeper asks its placeholder first after this time, */
 #define EMU_ASK_UNSEEN_NS 100000000ull  /* then at least so often when a death could go unseen, */
 #define EMU_ASK_RARELY_NS 2000000000ull /* else at least so often */
-#define EMU_TRY_LIMIT     1000000u      /* rounds of one blocked call; more is a fault of ours */
+#define EMU_TRY_LIMIT     1000000u      /* rounds of waiting for another process's sweep */
+#define EMU_WAIT_LIMIT    1000000000u   /* rounds of one blocked call; more is a fault of ours */
 
 #endif

@@ -6,6 +6,9 @@
 #include "charge.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
+
+#define RESCUE_ROUNDS 64 /* reads of a placeholder at a time; what is left comes next time */
 
 void transfer_init(struct transfer *transfer, struct description *description, int fd,
                    const struct iovec *iov, int count, uint64_t size, int flags)
@@ -132,39 +135,76 @@ int64_t channel_run(struct emu_task *self, struct transfer *transfer, wait_try t
     return result;
 }
 
+/* How much the next read of the placeholder gives at most: a page, or a whole record. */
+static uint32_t next_stray(int fd, const struct description *description)
+{
+    int64_t size;
+
+    if (description->kind != DESCRIPTION_SEQPACKET) {
+        return EMU_PAGE;
+    }
+    size = host_syscall(SYS_recvfrom, fd, 0, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, 0, 0);
+    return size > 0 ? (uint32_t)size : 0;
+}
+
+/* What a stray segment is accounted as; packets and records stay what they are. */
+static uint32_t stray_info(const struct description *description, uint32_t size)
+{
+    const struct description *writer = description_peer(description);
+
+    switch (description->kind) {
+    case DESCRIPTION_SEQPACKET: return charge_record(size) | SEG_PACKET;
+    case DESCRIPTION_STREAM: return charge_stream(size);
+    default: return writer && (atomic_load(&writer->status) & O_DIRECT) ? SEG_PACKET : 0;
+    }
+}
+
+/* Takes one read's worth of the placeholder in. False: nothing (more) lies there. */
+static bool rescue_one(int fd, struct description *description, struct socket_buf *buf)
+{
+    struct buf_state state = buf_state_locked(buf);
+    uint32_t want;
+    uint32_t position;
+    uint32_t first;
+    struct iovec iov[2];
+    int64_t got;
+
+    if (!(host_poll_one(fd, POLLIN) & POLLIN)) {
+        return false;
+    }
+    want = next_stray(fd, description);
+    if (buf_reserve_locked(buf, &state, want, 1) < 0) {
+        return false;
+    }
+    position = (state.head + state.used) & buf_ring_mask(&state);
+    first = base_min_u32(want, buf_ring_mask(&state) + 1 - position);
+    iov[0] = (struct iovec){ buf_ring(&state) + position, first };
+    iov[1] = (struct iovec){ buf_ring(&state), want - first };
+    got = host_syscall(SYS_readv, fd, (long)iov, 2, 0, 0, 0);
+    if (got < 0 || (got == 0 && description->kind != DESCRIPTION_SEQPACKET)) {
+        return false;
+    }
+    buf_append(&state, (uint32_t)got, stray_info(description, (uint32_t)got));
+    buf_publish_locked(buf, &state);
+    return true;
+}
+
 /* Appends what came past the shim, as the kernel would have it: after everything unread. */
 static bool rescue(struct emu_task *self, int fd, struct description *description)
 {
     struct socket_buf *buf = buf_at(description->rx);
     struct wake_list list = { 0 };
+    struct buf_state state;
     bool any = false;
 
     lock_acquire(self, &buf->lock);
-    for (int round = 0; round < 64; round++) {
-        struct buf_state state = buf_state_locked(buf);
-        uint32_t want = EMU_PAGE;
-        uint32_t position = state.head + state.used;
-        uint32_t straight;
-        int64_t got;
-
-        if ((state.flags & BUF_NATIVE) || buf_reserve_locked(buf, &state, want, 1) < 0) {
-            break;
+    state = buf_state_locked(buf);
+    if (state.flags & BUF_MOVING) {
+        undo_move(fd, buf, &state); /* no strays: copies of what is unread here */
+    } else if (!(state.flags & BUF_NATIVE)) {
+        for (int round = 0; round < RESCUE_ROUNDS && rescue_one(fd, description, buf); round++) {
+            any = true;
         }
-        position = state.head + state.used;
-        straight = buf_ring_mask(&state) + 1 - (position & buf_ring_mask(&state));
-        if (host_poll_one(fd, POLLIN) & POLLIN) {
-            got = host_read(fd, buf_ring(&state) + (position & buf_ring_mask(&state)),
-                            base_min_u32(want, straight));
-        } else {
-            got = 0;
-        }
-        if (got <= 0) {
-            break;
-        }
-        buf_append(&state, (uint32_t)got,
-                   description_is_socket(description) ? charge_stream((uint32_t)got) : 0);
-        buf_publish_locked(buf, &state);
-        any = true;
     }
     wait_notify_locked(&buf->readers, POLLIN | POLLRDNORM, &list);
     lock_release(self, &buf->lock);

@@ -2,10 +2,10 @@
  * channel.h - one transfer over a description, from the first try to its end
  *
  * What pipes and sockets share: a transfer's progress through the guest's buffers, blocking with
- * time-outs and signals, and the question to the placeholder. Before a task sleeps, and before end
- * of file is believed, the placeholder is asked with one poll when the description was ever
- * inherited: HUP or ERR is the truth about the other end, IN means that bytes came past the shim;
- * they are taken in behind what is unread (DESIGN 4).
+ * time-outs and signals, and the question to the placeholder. Before a task sleeps or is told
+ * EAGAIN, and before end of file is believed of a description that was ever inherited, the
+ * placeholder is asked with one poll: HUP or ERR is the truth about the other end, IN means that
+ * bytes came past the shim; they are taken in behind what is unread.
  */
 #ifndef EMU_CHANNEL_H
 #define EMU_CHANNEL_H

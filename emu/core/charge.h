@@ -2,8 +2,8 @@
  * charge.h - what Linux charges the sender of AF_UNIX data for it
  *
  * sk_wmem_alloc grows by skb->truesize: the sk_buff, the kmalloc bucket of its linear part, and the
- * pages of the rest. The figures are those of Linux 6.18 with 4 KiB pages (SEMANTICS 3.7,
- * measured); they belong to a kernel version. net/core/skbuff.c:alloc_skb_with_frags.
+ * pages of the rest. The figures are those of Linux 6.18 with 4 KiB pages, measured; they belong to
+ * a kernel version. net/core/skbuff.c:alloc_skb_with_frags.
  */
 #ifndef EMU_CHARGE_H
 #define EMU_CHARGE_H

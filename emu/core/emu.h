@@ -14,7 +14,8 @@
  *               stands in self->progress, the real call is made for the rest, and its result is
  *               added (emu_native_result() does the sum).
  *
- * A call may sleep in one place alone (wait.c), through `process->sleep`. SIGPIPE is not raised in
+ * A call sleeps for the guest in one loop alone (wait.c), through `process->sleep` or, with real
+ * descriptors in the set, in the kernel's poll (poll_set.c). SIGPIPE is not raised in
  * here: self->sigpipe says that the caller must raise it before it returns.
  *
  * Signals: a caller whose thread can be interrupted counts each handler it ran in
@@ -45,7 +46,7 @@ struct robust_list_head;
 
 /* What to do with a socket type: --policy and --unmodeled. */
 enum emu_action {
-    EMU_ACTION_DEFAULT, /* DESIGN: modeled types emulated, unmodeled refused or native */
+    EMU_ACTION_DEFAULT, /* modeled types emulated, unmodeled refused or native */
     EMU_ACTION_REFUSE,  /* ENOTSUP where Linux would succeed, counted */
     EMU_ACTION_NATIVE,  /* the kernel's, counted */
     EMU_ACTION_ERRNO,   /* the given errno, whatever Linux says */

@@ -1,7 +1,7 @@
 /*
  * fdtab.h - which of this process's descriptors are placeholders, and for what
  *
- * A cache of what the kernel says of a number (DESIGN 3), in this process's own memory: fork copies
+ * A cache of what the kernel says of a number in this process's own memory: fork copies
  * it, exec loses it (process.h rebuilds it). An entry is one word, read and written atomically, so
  * there is no lock to be left behind by fork; two threads that fight for one number get what two
  * threads get from the kernel: one of the two orders.

@@ -24,15 +24,16 @@ int64_t guest_iov_import(struct guest_iov *iov, const struct iovec *from, size_t
         return -EFAULT;
     }
     for (size_t i = 0; i < count; i++) {
+        if (iov->array[i].iov_len > SSIZE_MAX) {
+            return -EINVAL; /* of any, before the range of one is looked at */
+        }
+    }
+    if (count == 1) { /* one vector alone is cut first and judged by the rest: import_ubuf */
+        iov->array[0].iov_len = base_min_u64(iov->array[0].iov_len, EMU_RW_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
         struct iovec *here = &iov->array[i];
 
-        if (here->iov_len > SSIZE_MAX) {
-            return -EINVAL;
-        }
-        /* One vector alone is cut first and judged by the rest (import_ubuf), several are not. */
-        if (count == 1) {
-            here->iov_len = base_min_u64(here->iov_len, EMU_RW_MAX);
-        }
         if (!guest_range_ok(here->iov_base, here->iov_len)) {
             return -EFAULT;
         }

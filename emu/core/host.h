@@ -23,7 +23,7 @@
 
 struct robust_list_head;
 
-/* What the kernel knows a description by (DESIGN 3): never reused while one end is open. */
+/* What the kernel knows a description by: never reused while one end is open. */
 struct host_identity {
     uint64_t device; /* st_dev; 0 for sockets */
     uint64_t object; /* st_ino, or SO_COOKIE */
@@ -95,8 +95,8 @@ int host_reopen_writer(int fd);
 /* Takes a copy of another process's descriptor (pidfd_getfd). */
 int host_take_fd(int32_t pid, int fd);
 
-/* Numbers of this process's open descriptors from /proc/self/fd: `*cursor` starts at an open
- * directory's 0. Calls `each` once for each. Returns their number, -errno without /proc. */
+/* Calls `each` once for each of this process's open descriptors, from /proc/self/fd. Returns their
+ * number, -errno without /proc. */
 int host_each_fd(void (*each)(void *context, int fd), void *context);
 
 /* ---- Threads, processes, time ---- */

@@ -21,6 +21,8 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
+#define HIDDEN_FD_MIN 500 /* numbers of our own begin here */
+
 _Thread_local bool host_copy_slow __attribute__((tls_model("initial-exec")));
 
 int64_t host_syscall(long number, long a, long b, long c, long d, long e, long f)
@@ -298,9 +300,20 @@ int host_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset
 int host_bell_watch(int bell)
 {
     struct epoll_event event = { .events = EPOLLIN | EPOLLET };
-    int fd = (int)CALL1(SYS_epoll_create1, EPOLL_CLOEXEC);
+    int low = (int)CALL1(SYS_epoll_create1, EPOLL_CLOEXEC);
+    int fd;
 
-    if (fd >= 0 && CALL4(SYS_epoll_ctl, fd, EPOLL_CTL_ADD, bell, &event) < 0) {
+    if (low < 0) {
+        return low;
+    }
+    /* Out of the way of the guest's lowest free number; where the limit is low, it must stay. */
+    fd = (int)host_fcntl(low, F_DUPFD_CLOEXEC, HIDDEN_FD_MIN);
+    if (fd >= 0) {
+        host_close(low);
+    } else {
+        fd = low;
+    }
+    if (CALL4(SYS_epoll_ctl, fd, EPOLL_CTL_ADD, bell, &event) < 0) {
         host_close(fd);
         return -EBADF;
     }

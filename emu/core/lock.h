@@ -6,7 +6,7 @@
  * marks it FUTEX_OWNER_DIED and wakes a sleeper when the thread dies, by SIGKILL and by exec too
  * (kernel/futex/core.c:exit_robust_list). Only one lock can be named there:
  *
- *   - No thread ever holds two locks of the arena. lock_acquire asserts it.
+ *   - No thread ever holds two locks of the arena. Debug builds assert it.
  *   - A handler of the guest never runs while one is held (emu.h: critical).
  *
  * Whoever takes a dead owner's lock finds the object consistent, because each object publishes its

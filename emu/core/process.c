@@ -93,6 +93,14 @@ static void free_slot(uint32_t slot)
 
 static bool slot_is_dead(uint32_t slot);
 
+/* Slot 0 is the watcher (sockrig run), which is no member. */
+static bool sweeper_is_dead(uint32_t slot)
+{
+    int32_t watcher = atomic_load(&arena->header.watcher);
+
+    return slot != 0 ? slot_is_dead(slot) : watcher != 0 && host_process_start(watcher) == 0;
+}
+
 /*
  * Makes this process the sweeper of the record, as it was when it was found dead (`seen`). False:
  * it is free again, or somebody else who lives is at it.
@@ -105,7 +113,7 @@ static bool claim_sweep(const struct emu_task *self, uint32_t slot, uint32_t see
         return false;
     }
     if (PROCESS_KIND(seen) == PROCESS_SWEPT &&
-        (PROCESS_SWEEPER(seen) == self->process->slot || !slot_is_dead(PROCESS_SWEEPER(seen)))) {
+        (PROCESS_SWEEPER(seen) == self->process->slot || !sweeper_is_dead(PROCESS_SWEEPER(seen)))) {
         return false;
     }
     return atomic_compare_exchange_strong(&process_at(slot)->state, &seen, mine);

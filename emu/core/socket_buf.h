@@ -135,6 +135,8 @@ static inline void buf_publish_locked(struct socket_buf *buf, const struct buf_s
 {
     uint32_t version = atomic_load_explicit(&buf->version, memory_order_relaxed) + 1;
 
+    /* Who still copies the older state (buf_peek) must see that the version has moved. */
+    atomic_thread_fence(memory_order_release);
     buf->state[version & 1].at = *next;
     atomic_store_explicit(&buf->version, version, memory_order_release);
 }

@@ -97,13 +97,13 @@ static int64_t import_timeout(const struct timespec *timeout, uint64_t *ret_dead
     return 0;
 }
 
-/* Tested after each entry alone. Linux: nothing is left; OpenBSD: more than a whole second late. */
+/* Tested after each entry alone. Linux: nothing is left; OpenBSD: a whole second late. */
 static bool time_is_up(const struct emu_task *self, uint64_t deadline_ns)
 {
     uint64_t now = host_now_ns();
 
     if (openbsd(self)) {
-        return now > deadline_ns && now - deadline_ns > 1000000000;
+        return now >= deadline_ns && now - deadline_ns >= 1000000000; /* tv_sec > 0 */
     }
     return now >= deadline_ns;
 }
@@ -157,7 +157,7 @@ static int64_t receive_all(struct emu_task *self, int fd, struct mmsghdr *messag
 
         if (description) { /* the next call on the socket reports it, even EFAULT */
             /* An interrupted receive leaves ERESTARTSYS there, and SO_ERROR shows it. */
-            atomic_store(&description->error, rc == -EINTR ? 512 : (int)-rc);
+            atomic_store(&description->error, rc == -EINTR && !openbsd(self) ? 512 : (int)-rc);
         }
     }
     self->progress = 0;
@@ -171,8 +171,11 @@ int64_t emu_recvmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
     int64_t rc;
     int error;
 
-    if (count == 0 && openbsd(self)) {
-        return 0;
+    if (openbsd(self)) {
+        rc = import_timeout(timeout, &deadline_ns);
+        if (rc < 0 || count == 0) {
+            return rc;
+        }
     }
     if (!is_socket(fd) || ((unsigned)flags & MESSAGE_COMPAT)) {
         return EMU_NATIVE; /* the placeholder knows ENOTSOCK, and EINVAL before all else */

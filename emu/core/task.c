@@ -40,7 +40,7 @@ void task_wake(uint32_t index)
      */
     atomic_fetch_add(&record->wake, 1);
     if (atomic_load(&record->sleeping)) {
-        if (atomic_load_explicit(&record->on_bell, memory_order_relaxed)) {
+        if (atomic_load(&record->on_bell)) {
             host_bell_ring(arena->header.hidden.bell);
         } else {
             host_futex_wake(&record->wake, 1);

@@ -30,6 +30,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,9 +46,15 @@ enum {
     LIMIT_S = 120,       /* for one kill point */
 };
 
+/*
+ * A poll that shall go to sleep must not find its time over before: stepping through what comes
+ * before takes 40 us an instruction. With sanitizers the same lines have several times as many.
+ */
 #ifdef SOCKRIG_SANITIZED
-static unsigned long stride = 101; /* the same lines have ten times as many instructions */
+enum { POLL_MS = 600 };
+static unsigned long stride = 101;
 #else
+enum { POLL_MS = 70 };
 static unsigned long stride = 1;
 #endif
 
@@ -197,7 +204,19 @@ static int64_t call_poll(const struct objects *objects)
     struct pollfd both[2] = { { .fd = objects->fds[0], .events = POLLIN },
                               { .fd = objects->fds[1], .events = POLLPRI } };
 
-    return emu_poll(&self, both, 2, 1);
+    return emu_poll(&self, both, 2, POLL_MS);
+}
+
+/* A blocked receive that ends by its time-out. */
+static int64_t call_sleep(const struct objects *objects)
+{
+    const struct timeval time = { .tv_usec = POLL_MS * 1000 };
+    unsigned char data[CALL];
+
+    const int64_t set = emu_setsockopt(&self, objects->fds[0], SOL_SOCKET, SO_RCVTIMEO, &time,
+                                       sizeof time);
+    const int64_t result = emu_recv(&self, objects->fds[0], data, sizeof data, 0);
+    return set == 0 && result == -EAGAIN ? 0 : -1;
 }
 
 static int64_t call_pipe(const struct objects *objects)
@@ -353,6 +372,7 @@ static const struct scenario scenarios[] = {
     { "read seqpacket", SOCK_SEQPACKET, BEFORE, false, false, call_read, check_record_read },
     { "poll pipe", 0, 0, false, false, call_poll, check_empty },
     { "poll stream", SOCK_STREAM, 0, false, false, call_poll, check_empty },
+    { "sleep stream", SOCK_STREAM, 0, false, false, call_sleep, check_empty },
     { "dup", 0, BEFORE, false, false, call_dup, check_untouched },
     { "shutdown", SOCK_STREAM, BEFORE, false, false, call_shutdown, check_shut },
     { "close reader", 0, BEFORE, false, false, call_close_reader, check_untouched },
@@ -420,6 +440,7 @@ static void act(const struct scenario *scenario, const struct objects *objects)
 /* Addresses of the instructions of one call, in the order in which they ran. */
 static uintptr_t trace[STEPS_MAX];
 static unsigned long trace_length;
+static bool slept; /* it registered itself in a queue while it was recorded */
 
 static void wait_for_trap(pid_t child)
 {
@@ -437,11 +458,16 @@ static uintptr_t instruction_of(pid_t child)
 /* Steps through the whole call. */
 static void record(pid_t child)
 {
+    struct emu_session_counts counts;
+
+    slept = false;
     for (trace_length = 0; atomic_load(&progress->done) == 0; trace_length++) {
         check(trace_length < STEPS_MAX, "the call doesn't end");
         trace[trace_length] = instruction_of(child);
         CHECK_EQUAL(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
         wait_for_trap(child);
+        emu_session_count(&counts);
+        slept = slept || counts.waiters > 0;
     }
 }
 
@@ -541,6 +567,8 @@ static unsigned long run_scenario(const struct scenario *scenario)
     scenario_name = scenario->name;
     killed_at = 0;
     kill_at(scenario, 0);
+    check(slept || (scenario->call != call_poll && scenario->call != call_sleep),
+          "it didn't sleep: the time was over too soon");
     for (killed_at = 1; killed_at < trace_length; killed_at += stride) {
         if (visits_before(killed_at) > VISITS_MAX)
             continue;

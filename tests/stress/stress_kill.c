@@ -153,23 +153,24 @@ static void be_victim(const struct round *round)
     _exit(3);
 }
 
-/* Kills the victim when the bell rings; tells its pid beforehand. Returns the killer's pid. */
-static pid_t start_killer(const struct round *round, int bell)
+/* Starts the victim, and kills it when the bell rings. Returns the killer's pid. */
+static pid_t start_killer(const struct round *round, const int bell[2])
 {
     const pid_t killer = fork();
 
     if (killer != 0)
         return killer;
     alarm(ROUND_LIMIT_S);
+    close(bell[1]);
     const pid_t victim = fork();
     if (victim == 0) {
-        close(bell);
+        close(bell[0]);
         be_victim(round);
     }
     close(round->ours);
     close(round->theirs);
     char byte;
-    if (victim < 0 || read(bell, &byte, 1) != 1)
+    if (victim < 0 || read(bell[0], &byte, 1) != 1)
         _exit(2);
     kill(victim, SIGKILL);
     if (!round->removed) { /* else it stays a zombie until we are gone: nobody waits for it */
@@ -178,7 +179,7 @@ static pid_t start_killer(const struct round *round, int bell)
         waitpid(victim, &status, 0);
         _exit(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0 : 1);
     }
-    read(bell, &byte, 1); /* until the parent has seen the end */
+    read(bell[0], &byte, 1); /* until the parent has seen the end */
     _exit(0);
 }
 
@@ -211,7 +212,7 @@ static bool run_round(uint64_t seed)
     round.limit = stress_below(&chance, 3) == 0 ? 200 : STRESS_MESSAGE_MAX;
     if (!open_channel(&round) || pipe2(bell, O_CLOEXEC) != 0)
         return false;
-    const pid_t killer = start_killer(&round, bell[0]);
+    const pid_t killer = start_killer(&round, bell);
     close(bell[0]);
     close(round.theirs);
     bool good = killer > 0;
