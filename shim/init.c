@@ -1,9 +1,9 @@
 /*
  * init.c - the constructor: from here on the shim is more than raw system calls
  *
- * Cheap on purpose (DESIGN 9): no symbol is looked up, nothing is allocated. Under `sockrig run`,
- * and in an image that one of us has exec'd, the arena is attached and the table rebuilt from what
- * the kernel shows; otherwise nothing happens until the first pipe.
+ * Cheap on purpose (ARCHITECTURE, "Start-up is page faults"): no symbol is looked up, nothing is
+ * allocated. Under `sockrig run`, and in an image that one of us has exec'd, the arena is attached
+ * and the table rebuilt from what the kernel shows; otherwise nothing happens until the first pipe.
  */
 #include "process.h"
 #include "route.h"

@@ -2,7 +2,8 @@
  * man2_move.c - splice(2) and its kin, and epoll_ctl(2): calls whose channels the kernel must serve
  *
  * An emulated descriptor that comes up here goes native first. A channel that can't (its other end
- * is out of reach) makes the call fail with EOPNOTSUPP rather than hang on an empty placeholder.
+ * is out of reach) makes the call fail rather than hang on an empty placeholder: epoll_ctl with
+ * EOPNOTSUPP, the others with the core's EBUSY.
  */
 #include "wrap.h"
 

@@ -192,6 +192,7 @@ ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
     return NATIVE3(SYS_sendmsg, fd, message, flags);
 }
 
+/* A vector of 0 is the emulator's on every descriptor: OpenBSD's rules don't look at it. */
 int wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
 {
     int rc = give(&messages->msg_hdr, sizeof *messages, count < 1024 ? count : 1024);
@@ -202,7 +203,7 @@ int wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flag
     if (emu_fd_is_emulated(fd)) {
         route_cancel_point();
     }
-    ROUTE(emu_fd_is_emulated(fd), emu_sendmmsg(self, fd, messages, count, flags),
+    ROUTE(emu_fd_is_emulated(fd) || count == 0, emu_sendmmsg(self, fd, messages, count, flags),
           NATIVE4(SYS_sendmmsg, fd, messages, count, flags));
 }
 
@@ -383,7 +384,7 @@ int wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flag
     if (emu_fd_is_emulated(fd)) {
         route_cancel_point();
     }
-    ROUTE(emu_fd_is_emulated(fd), emu_recvmmsg(self, fd, messages, count, flags, timeout),
+    ROUTE(emu_fd_is_emulated(fd) || count == 0, emu_recvmmsg(self, fd, messages, count, flags, timeout),
           native_recvmmsg(fd, messages, count, flags, timeout));
 }
 

@@ -12,7 +12,6 @@
 
 #include <limits.h>
 #include <stdatomic.h>
-#include <ucontext.h>
 
 enum shim_state {
     SHIM_BOOT,    /* the constructor hasn't run */
@@ -104,7 +103,7 @@ void environment_free(struct environment *environment);
 /* Absolute path of this library. */
 const char *environment_library(void);
 
-/* ---- signal.c, fault.c ---- */
+/* ---- signal.c ---- */
 
 /* Runs the handlers that were put off (the core's hook). */
 void signal_deliver(struct emu_task *self);
@@ -115,10 +114,7 @@ void signal_catch_faults(void);
 /* Learns whether this thread blocks SIGSEGV, which decides how the guest's memory is copied. */
 void signal_learn_mask(void);
 
-/* Answers a fault of ours. True: the context was repaired. */
-bool fault_recover(int number, const siginfo_t *info, ucontext_t *context);
-
-/* ---- spawn.c ---- */
+/* ---- man3_spawn.c ---- */
 
 /*
  * Brackets a call of libc that spawns `path`: between the two its child may run with our memory.

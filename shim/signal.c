@@ -232,7 +232,6 @@ static uint64_t word_of(const struct sigaction *action)
     word |= action->sa_flags & SA_SIGINFO ? ACTION_SIGINFO : 0;
     word |= action->sa_flags & SA_RESETHAND ? ACTION_RESETHAND : 0;
     word |= action->sa_flags & SA_RESTART ? ACTION_RESTART : 0;
-    word |= action->sa_flags & SA_NODEFER ? ACTION_NODEFER : 0;
     if (sigismember(&action->sa_mask, SIGSEGV) || sigismember(&action->sa_mask, SIGBUS)) {
         word |= ACTION_SLOW_COPY;
     }

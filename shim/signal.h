@@ -27,8 +27,7 @@
 #define ACTION_SIGINFO   (1ull << 62)
 #define ACTION_RESETHAND (1ull << 61)
 #define ACTION_RESTART   (1ull << 60)
-#define ACTION_NODEFER   (1ull << 59)
-#define ACTION_SLOW_COPY (1ull << 58) /* its mask blocks SIGSEGV */
+#define ACTION_SLOW_COPY (1ull << 59) /* its mask blocks SIGSEGV */
 #define ACTION_ADDRESS   ((1ull << 57) - 1)
 
 /* The kernel's struct sigaction (arch/x86/include/uapi/asm/signal.h). */

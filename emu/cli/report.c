@@ -68,6 +68,12 @@ bool report_has_refusals(const struct report *report)
     return false;
 }
 
+bool report_has_faults(const struct report *report)
+{
+    return total_of(report, EMU_REPORT_DISAGREE) > 0 ||
+           (report->left.processes == 0 && report_objects_left(report) > 0);
+}
+
 static void print_entry(const struct emu_report *entry, FILE *file)
 {
     char family[REPORT_NAME], type[REPORT_NAME], error[REPORT_NAME];

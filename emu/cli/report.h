@@ -26,6 +26,10 @@ uint32_t report_objects_left(const struct report *report);
 /* True when a call was refused: what is printed even when nobody asked. */
 bool report_has_refusals(const struct report *report);
 
+/* True when it shows a fault of the emulator: the kernel disagreed, or objects without a process.
+ */
+bool report_has_faults(const struct report *report);
+
 /* Prints refused calls and what would allow them; nothing when there are none. */
 void report_print_refusals(const struct report *report, FILE *file);
 

@@ -223,31 +223,40 @@ static void raise_fd_limit(void)
 
 /* ---- Afterwards ---- */
 
-/* Prints what there is to say. Returns false when the library can't have been loaded. */
-static bool say(struct run *run)
+/* --report, --json, -v; what was refused is said on stderr in any case. */
+static void print_report(const struct run *run, const struct report *report)
+{
+    const bool full = run->options.report || run->options.verbose;
+    const bool on_stderr = run->report == stderr && (run->options.json || full);
+
+    if (run->options.json)
+        report_print_json(report, run->report);
+    else if (full)
+        report_print(report, run->report);
+    if (!on_stderr && run->options.verbose)
+        report_print(report, stderr);
+    else if (!on_stderr)
+        report_print_refusals(report, stderr);
+    if (fflush(run->report) != 0 || ferror(run->report))
+        fail(0, "the report: %s", strerror(errno));
+}
+
+/* Prints what there is to say. Returns 0, or the exit code of a failure of our own. */
+static int say(struct run *run)
 {
     static struct report report; /* large */
 
     report_collect(&report);
-    const bool loaded = report.left.processes_joined > 0 || !run->reachable;
-    if (!loaded) {
-        fail(0, "%s: %s wasn't loaded into it (see LD_DEBUG=libs in ld.so(8))", run->program,
-             run->library);
-        return false;
-    }
-    const bool full = run->options.report || run->options.verbose;
-    const bool on_stderr = run->report == stderr && (run->options.json || full);
-    if (run->options.json)
-        report_print_json(&report, run->report);
-    else if (full)
-        report_print(&report, run->report);
-    if (!on_stderr && run->options.verbose)
+    if (report.left.processes_joined == 0 && run->reachable)
+        return fail(EXIT_OWN_FAILURE,
+                    "%s: %s wasn't loaded into it (see LD_DEBUG=libs in ld.so(8))", run->program,
+                    run->library);
+    print_report(run, &report);
+    if (run->options.emu.verify && report_has_faults(&report)) {
         report_print(&report, stderr);
-    else if (!on_stderr)
-        report_print_refusals(&report, stderr);
-    if (fflush(run->report) != 0 || ferror(run->report))
-        fail(0, "the report: %s", strerror(errno));
-    return true;
+        return fail(EXIT_OWN_FAILURE, "--verify: the emulator is at fault");
+    }
+    return 0;
 }
 
 /* Ends as PROG ended. */
@@ -288,8 +297,8 @@ static int supervise(struct run *run)
         return fail(EXIT_OWN_FAILURE, "can't watch %s: %s", run->program, strerror(-status));
     emu_process_sweep(&run->task, child);
     emu_process_sweep_dead(&run->task);
-    const bool loaded = say(run);
-    return loaded || WIFSIGNALED(status) ? repeat(status) : EXIT_OWN_FAILURE;
+    const int failure = say(run);
+    return failure != 0 && !WIFSIGNALED(status) ? failure : repeat(status);
 }
 
 /* `run` inside a session: becomes PROG. */

@@ -6,7 +6,6 @@
 #include "charge.h"
 
 #include <errno.h>
-#include <sys/syscall.h>
 
 #define RESCUE_ROUNDS 64 /* reads of a placeholder at a time; what is left comes next time */
 
@@ -143,8 +142,8 @@ static uint32_t next_stray(int fd, const struct description *description)
     if (description->kind != DESCRIPTION_SEQPACKET) {
         return EMU_PAGE;
     }
-    size = host_syscall(SYS_recvfrom, fd, 0, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, 0, 0);
-    return size > 0 ? (uint32_t)size : 0;
+    size = host_record_size(fd);
+    return size > 0 ? (uint32_t)size : 1; /* a read of nothing would leave an empty record there */
 }
 
 /* What a stray segment is accounted as; packets and records stay what they are. */
@@ -163,13 +162,14 @@ static uint32_t stray_info(const struct description *description, uint32_t size)
 static bool rescue_one(int fd, struct description *description, struct socket_buf *buf)
 {
     struct buf_state state = buf_state_locked(buf);
+    short bits = host_poll_one(fd, POLLIN);
     uint32_t want;
     uint32_t position;
     uint32_t first;
     struct iovec iov[2];
     int64_t got;
 
-    if (!(host_poll_one(fd, POLLIN) & POLLIN)) {
+    if (!(bits & POLLIN)) {
         return false;
     }
     want = next_stray(fd, description);
@@ -180,8 +180,9 @@ static bool rescue_one(int fd, struct description *description, struct socket_bu
     first = base_min_u32(want, buf_ring_mask(&state) + 1 - position);
     iov[0] = (struct iovec){ buf_ring(&state) + position, first };
     iov[1] = (struct iovec){ buf_ring(&state), want - first };
-    got = host_syscall(SYS_readv, fd, (long)iov, 2, 0, 0, 0);
-    if (got < 0 || (got == 0 && description->kind != DESCRIPTION_SEQPACKET)) {
+    got = host_readv(fd, iov, 2);
+    /* Nothing read is an empty record, or the end: of a seqpacket socket with an end, the end. */
+    if (got < 0 || (got == 0 && (description->kind != DESCRIPTION_SEQPACKET || bits & POLLHUP))) {
         return false;
     }
     buf_append(&state, (uint32_t)got, stray_info(description, (uint32_t)got));

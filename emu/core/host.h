@@ -71,6 +71,8 @@ int host_setsockopt(int fd, int level, int name, const void *value, socklen_t si
 int host_shutdown(int fd, int how);
 int64_t host_read(int fd, void *data, size_t size);
 int64_t host_write(int fd, const void *data, size_t size);
+int64_t host_readv(int fd, const struct iovec *iov, int count);
+int64_t host_record_size(int fd); /* of the next record in a seqpacket socket; doesn't block */
 
 /* Identity of `fd`. Returns 0, -EBADF; ret_identity->kind says what it is. */
 int host_identify(int fd, struct host_identity *ret_identity);

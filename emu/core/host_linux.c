@@ -256,6 +256,16 @@ int64_t host_write(int fd, const void *data, size_t size)
     return CALL3(SYS_write, fd, data, size);
 }
 
+int64_t host_readv(int fd, const struct iovec *iov, int count)
+{
+    return CALL3(SYS_readv, fd, iov, count);
+}
+
+int64_t host_record_size(int fd)
+{
+    return host_syscall(SYS_recvfrom, fd, 0, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, 0, 0);
+}
+
 int host_identify(int fd, struct host_identity *ret_identity)
 {
     struct stat status;

@@ -101,6 +101,6 @@ void emu_session_count(struct emu_session_counts *ret_counts)
         .processes = count_processes(),
         .descriptions = count_descriptions(),
         .bufs = count_bufs(),
-        .waiters = atomic_load(&header->waiters.used),
+        .waiters = wait_count(),
     };
 }

@@ -42,13 +42,14 @@ static int register_item(struct emu_task *self, struct task_record *record,
         return -ENOMEM;
     }
     waiter = waiter_at(index);
+    /* First of all whose it is: from here on the sweep finds it. */
+    atomic_store_explicit(&waiter->process, self->process->slot, memory_order_relaxed);
+    atomic_store_explicit(&waiter->linked, 1, memory_order_release);
     waiter->task = self->record - 1;
-    waiter->process = self->process->slot;
     waiter->events = item->events;
     waiter->queue_offset = offset_of(item->queue);
     waiter->lock_offset = offset_of(item->lock);
     waiter->task_next = atomic_load_explicit(&record->waiters, memory_order_relaxed);
-    atomic_store_explicit(&waiter->linked, 1, memory_order_relaxed);
     atomic_store_explicit(&record->waiters, index + 1, memory_order_release);
 
     lock_acquire(self, item->lock);
@@ -96,8 +97,8 @@ static void unregister_to(struct emu_task *self, struct task_record *record, uin
         }
         waiter = waiter_at(newest - 1);
         unlink_waiter(self, newest - 1);
-        atomic_store_explicit(&waiter->linked, 0, memory_order_relaxed);
         atomic_store_explicit(&record->waiters, waiter->task_next, memory_order_release);
+        atomic_store_explicit(&waiter->linked, 0, memory_order_release);
         pool_give(&arena->header.waiters, arena->waiters_links, newest - 1);
     }
 }
@@ -163,6 +164,25 @@ void wake_list_flush(struct wake_list *list)
     list->count = 0;
 }
 
+/* Waiters of a dead process that hung on no task: it died while it made or freed them. */
+static void sweep_strays(struct emu_task *self, uint32_t process)
+{
+    uint32_t used = atomic_load_explicit(&arena->header.waiters.fresh, memory_order_acquire);
+
+    for (uint32_t i = 0; i < used; i++) {
+        struct waiter *waiter = waiter_at(i);
+
+        if (atomic_load_explicit(&waiter->linked, memory_order_acquire) &&
+            atomic_load_explicit(&waiter->process, memory_order_relaxed) == process) {
+            if (waiter->lock_offset != 0) { /* 0: it was never used before */
+                unlink_waiter(self, i);
+            }
+            atomic_store_explicit(&waiter->linked, 0, memory_order_release);
+            pool_give(&arena->header.waiters, arena->waiters_links, i);
+        }
+    }
+}
+
 void wait_sweep(struct emu_task *self, uint32_t process)
 {
     uint32_t tasks = atomic_load_explicit(&arena->header.tasks.fresh, memory_order_acquire);
@@ -179,6 +199,18 @@ void wait_sweep(struct emu_task *self, uint32_t process)
             pool_give(&arena->header.tasks, arena->tasks_links, i);
         }
     }
+    sweep_strays(self, process);
+}
+
+uint32_t wait_count(void)
+{
+    uint32_t used = atomic_load_explicit(&arena->header.waiters.fresh, memory_order_acquire);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < used; i++) {
+        count += atomic_load_explicit(&waiter_at(i)->linked, memory_order_relaxed);
+    }
+    return count;
 }
 
 static bool any_changed(const struct wait_set *set, const uint32_t *seen)

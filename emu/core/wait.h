@@ -29,8 +29,8 @@ struct waiter {
     uint32_t task;         /* whom to wake */
     uint32_t queue_offset; /* the queue and the lock that guards it, from the arena's start */
     uint32_t lock_offset;
-    uint32_t events;  /* POLL* bits it waits for */
-    uint32_t process; /* slot of its task's process, for the sweep */
+    uint32_t events;          /* POLL* bits it waits for */
+    _Atomic uint32_t process; /* slot of its task's process, for the sweep */
     _Atomic uint32_t linked;
 };
 static_assert(sizeof(struct waiter) == 32, "arena.def gives 32");
@@ -94,6 +94,9 @@ void wait_notify_locked(struct wait_queue *queue, uint32_t events, struct wake_l
 
 /* Wakes them. Requires: no lock. */
 void wake_list_flush(struct wake_list *list);
+
+/* Waiters in use, by the elements themselves. */
+uint32_t wait_count(void);
 
 /* Takes every waiter of a dead process out of the queues. */
 void wait_sweep(struct emu_task *self, uint32_t process);

@@ -14,7 +14,8 @@ same 'find, xargs, sort' sh -c 'find "$tree" -type f -print0 | xargs -0 cksum | 
 same 'xargs in parallel' sh -c \
     'find "$tree" -type f -print0 | xargs -0 -P 4 -n 1 cksum | sort | cksum'
 same 'find -exec +' sh -c 'find "$tree" -type f -exec cat {} + | sort | cksum'
-same 'tar, gzip' sh -c 'tar -C "$tree" --sort=name --mtime=@0 -cf - . | gzip -nc | gzip -dc | cksum'
+same 'tar, gzip' sh -c \
+    'tar -C "$tree" --sort=name --mtime=@0 -cf - . | gzip -nc | gzip -dc | cksum'
 same 'tar -z through its own pipe' sh -c \
     'tar -C "$tree" --sort=name --mtime=@0 -I "gzip -n" -cf - . | cksum'
 same 'tar to tar' sh -c \

@@ -24,7 +24,7 @@ bare() {
 bare 'true' true
 bare 'pipeline' sh -c 'seq 1 10000 | sort -rn | head -n 5'
 bare 'bash' bash -c 'x=$(echo a | tr a b); echo "$x"; exit 3'
-bare 'errors stay the program'"'"'s' sh -c 'echo error >&2; ls /no/such/directory 2>&1'
+bare 'errors stay the program'"'"'s' sh -c 'echo error >&2; ls /nonexistent/directory 2>&1'
 bare 'python' /usr/bin/python3 -c '
 import os, subprocess, threading
 r, w = os.pipe()

@@ -21,12 +21,12 @@ END
 
 expect 'not found' 127 no-such-program-anywhere
 says 'not found' 'sockrig: no-such-program-anywhere: No such file or directory' "$err"
-expect 'not found, a path' 127 ./no/such/program
+expect 'not found, a path' 127 ./nonexistent/program
 expect 'a directory' 126 /
 says 'a directory' 'sockrig: /: Permission denied' "$err"
 printf 'text\n' >"$work/plain"
 expect 'not executable' 126 "$work/plain"
-printf '#!/no/such/interpreter\n' >"$work/lost"
+printf '#!/nonexistent/interpreter\n' >"$work/lost"
 chmod +x "$work/lost"
 expect 'interpreter missing' 127 --allow-native "$work/lost"
 
@@ -52,8 +52,8 @@ SOCKRIG_OPTIONS='nonsense' expect 'bad SOCKRIG_OPTIONS' 125 true
 says 'bad SOCKRIG_OPTIONS' 'SOCKRIG_OPTIONS: unknown option' "$err"
 SOCKRIG_OPTIONS='net=off' expect 'the command line wins' 0 --net=redirect true
 
-SOCKRIG_LIB=/no/such/library.so expect 'no library' 125 true
-says 'no library' '/no/such/library.so: No such file' "$err"
+SOCKRIG_LIB=/nonexistent/library.so expect 'no library' 125 true
+says 'no library' '/nonexistent/library.so: No such file' "$err"
 printf 'int x;' >"$work/x.c"
 if cc -shared -o "$work/other.so" "$work/x.c" 2>/dev/null; then
     SOCKRIG_LIB=$work/other.so expect 'a library that does nothing' 125 true
@@ -71,4 +71,13 @@ for program in /sbin/ldconfig "$work/script" "$work/chain"; do
 done
 expect '--allow-native' 0 --allow-native /sbin/ldconfig --version
 says '--allow-native' ldconfig "$work/out"
+
+# Inside a session run just becomes the program: the outer one supervises and reports.
+expect 'run inside run' 4 -v "$SOCKRIG" run sh -c 'echo inner | cat; exit 4'
+says 'run inside run' inner "$work/out"
+says 'run inside run' 'objects left: 0' "$err"
+expect 'a pipe into the inner run' 0 sh -c "echo across | '$SOCKRIG' run cat"
+says 'a pipe into the inner run' across "$work/out"
+expect 'options of the inner run' 125 "$SOCKRIG" run -v true
+says 'options of the inner run' 'inside a session' "$err"
 finish

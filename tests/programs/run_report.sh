@@ -43,7 +43,7 @@ expect '--report=FILE' 0 --report="$work/file" "$python" -c "$refused"
 says '--report=FILE' '  socket(AF_UNIX, SOCK_DGRAM) ENOTSUP ×2' "$work/file"
 says 'refusals are said anyway' 'sockrig: refused 2 calls' "$err"
 [ "$(tail -n 1 "$work/file")" = 'objects left: 0' ] && passed || failed 'the last line in FILE'
-expect 'a file that can not be' 125 --report=/no/such/directory/file true
+expect 'a file that can not be' 125 --report=/nonexistent/directory/file true
 
 expect '--json' 0 --json "$python" -c "$refused"
 "$python" - "$err" <<'END' && passed || failed 'the JSON'

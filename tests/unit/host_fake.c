@@ -383,6 +383,29 @@ int64_t host_read(int fd, void *data, size_t size)
     return (int64_t)size;
 }
 
+int64_t host_readv(int fd, const struct iovec *iov, int count)
+{
+    int64_t total = 0;
+
+    for (int i = 0; i < count; i++) {
+        const int64_t got = iov[i].iov_len > 0 ? host_read(fd, iov[i].iov_base, iov[i].iov_len) : 0;
+
+        if (got < 0)
+            return total > 0 ? total : got;
+        total += got;
+        if (got < (int64_t)iov[i].iov_len)
+            break;
+    }
+    return total;
+}
+
+int64_t host_record_size(int fd)
+{
+    const struct object *object = object_of(fd);
+
+    return object == NULL ? -EBADF : (int64_t)object->size[fds[fd].end];
+}
+
 int64_t host_write(int fd, const void *data, size_t size)
 {
     struct object *object = object_of(fd);

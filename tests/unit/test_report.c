@@ -80,6 +80,18 @@ Test(report, everything)
                      "objects left: 6\n");
 }
 
+Test(report, faults_of_the_emulator)
+{
+    report.left = (struct emu_session_counts){ 4, 1, 2, 3, 1 };
+    cr_expect(!report_has_faults(&report), "a process that still runs may hold them");
+    report.left.processes = 0;
+    cr_expect(report_has_faults(&report));
+    report.left = (struct emu_session_counts){ 4, 0, 0, 0, 0 };
+    cr_expect(!report_has_faults(&report));
+    add(EMU_REPORT_DISAGREE, "end", -1, -1, 0);
+    cr_expect(report_has_faults(&report));
+}
+
 Test(report, numbers_without_a_name)
 {
     add(EMU_REPORT_REFUSED, "socket", 77, 9, 4000);
