@@ -324,15 +324,7 @@ uint32_t description_readiness(const struct description *description)
 
 static bool buf_is_native(uint32_t index)
 {
-    const struct socket_buf *buf;
-    uint32_t version;
-
-    if (index == ARENA_NONE) {
-        return false;
-    }
-    buf = buf_at(index);
-    version = atomic_load_explicit(&buf->version, memory_order_acquire);
-    return buf->state[version & 1].at.flags & BUF_NATIVE; /* once set it stays */
+    return index != ARENA_NONE && (buf_peek_flags(buf_at(index)) & BUF_NATIVE);
 }
 
 bool description_half_native(const struct description *description)

@@ -23,13 +23,19 @@ int64_t guest_iov_import(struct guest_iov *iov, const struct iovec *from, size_t
     if (host_copy(iov->array, from, count * sizeof *from) < 0) {
         return -EFAULT;
     }
+    if (EMU_LIKELY(count == 1)) { /* is cut first and judged by the rest: import_ubuf */
+        struct iovec *only = &iov->array[0];
+
+        if (only->iov_len > SSIZE_MAX) {
+            return -EINVAL;
+        }
+        only->iov_len = base_min_u64(only->iov_len, EMU_RW_MAX);
+        return guest_range_ok(only->iov_base, only->iov_len) ? (int64_t)only->iov_len : -EFAULT;
+    }
     for (size_t i = 0; i < count; i++) {
         if (iov->array[i].iov_len > SSIZE_MAX) {
             return -EINVAL; /* of any, before the range of one is looked at */
         }
-    }
-    if (count == 1) { /* one vector alone is cut first and judged by the rest: import_ubuf */
-        iov->array[0].iov_len = base_min_u64(iov->array[0].iov_len, EMU_RW_MAX);
     }
     for (size_t i = 0; i < count; i++) {
         struct iovec *here = &iov->array[i];

@@ -130,15 +130,33 @@ static inline struct buf_state buf_state_locked(const struct socket_buf *buf)
     return buf->state[atomic_load_explicit(&buf->version, memory_order_relaxed) & 1].at;
 }
 
+/* The state as the words that it is read and written by while others look: buf_peek(). */
+typedef uint32_t __attribute__((may_alias)) buf_word;
+#define BUF_STATE_WORDS (sizeof(struct buf_state) / sizeof(buf_word))
+
 /* Requires: the lock. Makes `next` the state; everything it speaks of is in place. */
 static inline void buf_publish_locked(struct socket_buf *buf, const struct buf_state *next)
 {
     uint32_t version = atomic_load_explicit(&buf->version, memory_order_relaxed) + 1;
+    buf_word *to = (buf_word *)(void *)&buf->state[version & 1].at;
+    const buf_word *from = (const buf_word *)(const void *)next;
 
     /* Who still copies the older state (buf_peek) must see that the version has moved. */
     atomic_thread_fence(memory_order_release);
-    buf->state[version & 1].at = *next;
+    for (unsigned i = 0; i < BUF_STATE_WORDS; i++) {
+        __atomic_store_n(&to[i], from[i], __ATOMIC_RELAXED);
+    }
     atomic_store_explicit(&buf->version, version, memory_order_release);
+}
+
+/* BUF_* at some moment, without the lock. */
+static inline uint32_t buf_peek_flags(const struct socket_buf *buf)
+{
+    uint32_t version = atomic_load_explicit(&buf->version, memory_order_acquire);
+    const buf_word *words = (const buf_word *)(const void *)&buf->state[version & 1].at;
+
+    static_assert(offsetof(struct buf_state, flags) == 4, "the low half of word 1");
+    return __atomic_load_n(&words[1], __ATOMIC_RELAXED) & 0xffff;
 }
 
 /* The state at some moment, without the lock. */
