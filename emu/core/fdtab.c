@@ -91,6 +91,24 @@ void fdtab_keep_for_pins(int fd, uint32_t index)
     atomic_store(&pin_fds[index], (int)host_fcntl(fd, F_DUPFD_CLOEXEC, PIN_FD_MIN) + 1);
 }
 
+int64_t fdtab_close(struct emu_task *self, int fd)
+{
+    uint32_t index;
+    int rc;
+
+    if (EMU_LIKELY(!fdtab_present(fd))) {
+        return EMU_NATIVE;
+    }
+    index = fdtab_take(fd);
+    if (index == ARENA_NONE) {
+        return EMU_NATIVE;
+    }
+    fdtab_keep_for_pins(fd, index);
+    rc = host_close(fd);
+    fdtab_unref(self, index);
+    return rc;
+}
+
 void fdtab_forget_pins(struct emu_task *self)
 {
     uint32_t used = atomic_load(&arena->header.descriptions.fresh);

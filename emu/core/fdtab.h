@@ -56,6 +56,12 @@ void fdtab_set(struct emu_task *self, int fd, uint32_t index);
 /* Forgets fd and drops its reference. The caller closes or has closed the kernel's. */
 void fdtab_clear(struct emu_task *self, int fd);
 
+/*
+ * Closes fd, its placeholder first, then the reference: whoever is woken by that asks the kernel.
+ * Returns close's result, or EMU_NATIVE when fd has no entry.
+ */
+int64_t fdtab_close(struct emu_task *self, int fd);
+
 /* Takes fd's entry out; the reference becomes the caller's. Returns it, or ARENA_NONE. */
 uint32_t fdtab_take(int fd);
 

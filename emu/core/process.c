@@ -440,7 +440,7 @@ void emu_process_exit(struct emu_task *self)
     }
     for (int fd = 0; fd < top; fd++) {
         if (fdtab_present(fd)) {
-            emu_close(self, fd);
+            fdtab_close(self, fd);
         }
     }
 }

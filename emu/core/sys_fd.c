@@ -13,20 +13,7 @@
 
 int64_t emu_close(struct emu_task *self, int fd)
 {
-    uint32_t index;
-    int rc;
-
-    if (EMU_LIKELY(!fdtab_present(fd))) {
-        return EMU_NATIVE;
-    }
-    index = fdtab_take(fd);
-    if (index == ARENA_NONE) {
-        return EMU_NATIVE;
-    }
-    fdtab_keep_for_pins(fd, index);
-    rc = host_close(fd);
-    fdtab_unref(self, index);
-    return rc;
+    return fdtab_close(self, fd);
 }
 
 int64_t emu_dup(struct emu_task *self, int fd)
