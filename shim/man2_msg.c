@@ -384,7 +384,8 @@ int wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flag
     if (emu_fd_is_emulated(fd)) {
         route_cancel_point();
     }
-    ROUTE(emu_fd_is_emulated(fd) || count == 0, emu_recvmmsg(self, fd, messages, count, flags, timeout),
+    ROUTE(emu_fd_is_emulated(fd) || count == 0,
+          emu_recvmmsg(self, fd, messages, count, flags, timeout),
           native_recvmmsg(fd, messages, count, flags, timeout));
 }
 

@@ -35,7 +35,7 @@ const char run_options_help[] =
     "Watch\n"
     "  --report[=FILE]             all refusals, native sockets, switches, objects left\n"
     "  --json                      the report as JSON\n"
-    "  --verify                    compare with the kernel when a process ends: 125 if they differ\n"
+    "  --verify                    compare with the kernel when a process ends; 125: they differ\n"
     "  -v                          the report on stderr, even when there is nothing to say\n"
     "\n"
     "  --help  --version\n"

@@ -2,9 +2,10 @@
  * run_watch.c - the supervisor: members are watched through pidfds, PROG through its signals
  *
  * Watching. The kernel says who is alive; what is missing when a process dies is somebody who wakes
- * the sleepers. A member rings the bell when it has joined, and gets a pidfd here. A pidfd becomes readable when the whole process is gone, and the kernel has closed its
- * descriptors by then (kernel/exit.c do_exit: exit_files() comes before exit_notify()), so the
- * placeholders already tell the truth when emu_process_sweep() wakes those who ask them.
+ * the sleepers. A member rings the bell when it has joined, and gets a pidfd here. A pidfd becomes
+ * readable when the whole process is gone, and the kernel has closed its descriptors by then
+ * (kernel/exit.c do_exit: exit_files() comes before exit_notify()), so the placeholders already
+ * tell the truth when emu_process_sweep() wakes those who ask them.
  *
  * Signals. PROG stands in our process group, so what the terminal sends (SI_KERNEL) it has got
  * already; what a process sends to us alone was meant for PROG and is passed on. Sent to the whole

@@ -27,10 +27,13 @@ uint32_t verify_ends(struct emu_task *self)
     uint32_t count = 0;
 
     for (int fd = 0; fd < top; fd++) {
-        while (differs(fd) && host_now_ns() < end) {
+        bool differ = differs(fd);
+
+        while (differ && host_now_ns() < end) {
             host_yield();
+            differ = differs(fd);
         }
-        if (differs(fd)) {
+        if (differ) {
             const struct description *description = fdtab_get(fd);
 
             emu_report_add(self, EMU_REPORT_DISAGREE,

@@ -22,7 +22,8 @@ same 'tar to tar' sh -c \
     'mkdir "$tree/../copy.$$" && tar -C "$tree" -cf - . | tar -C "$tree/../copy.$$" -xf - &&
      diff -r "$tree" "$tree/../copy.$$" && rm -r "$tree/../copy.$$" && echo same'
 same 'dd, block by block' sh -c \
-    'dd if=/dev/zero bs=1000 count=5000 2>/dev/null | dd bs=4096 iflag=fullblock 2>/dev/null | cksum'
+    'dd if=/dev/zero bs=1000 count=5000 2>/dev/null |
+     dd bs=4096 iflag=fullblock 2>/dev/null | cksum'
 same 'head ends a writer' sh -c 'yes 0123456789 | head -c 1000000 | cksum'
 same 'sort with a compressor' sh -c 'seq 1 50000 | sort -R --random-source=/dev/zero -S 100k \
     --compress-program=gzip | sort -n | cksum'

@@ -72,22 +72,32 @@ static long serve(int body, long nr, long a, long b, long c)
     return ret;
 }
 
+/* Ends in a declaration, so that a semicolon follows. */
 #define BODY(id, nr)                             \
     static long new_##id(long a, long b, long c) \
     {                                            \
         return serve(id, nr, a, b, c);           \
-    }
-BODY(READ, SYS_read)
-BODY(WRITE, SYS_write)
-BODY(READV, SYS_readv)
-BODY(WRITEV, SYS_writev)
-BODY(CLOSE, SYS_close)
-BODY(DUP, SYS_dup) BODY(DUP2, SYS_dup2) BODY(DUP3, SYS_dup3) BODY(LSEEK, SYS_lseek)
-    BODY(FCNTL, SYS_fcntl) BODY(EXIT, SYS_exit_group) BODY(CLOSE_NC, SYS_close)
-        BODY(READ_NC, SYS_read) BODY(WRITE_NC, SYS_write) BODY(CLOSE_RANGE, SYS_close_range)
-            BODY(PIPE2, SYS_pipe2) BODY(PIPE, SYS_pipe)
+    }                                            \
+    static long new_##id(long a, long b, long c)
+BODY(READ, SYS_read);
+BODY(WRITE, SYS_write);
+BODY(READV, SYS_readv);
+BODY(WRITEV, SYS_writev);
+BODY(CLOSE, SYS_close);
+BODY(DUP, SYS_dup);
+BODY(DUP2, SYS_dup2);
+BODY(DUP3, SYS_dup3);
+BODY(LSEEK, SYS_lseek);
+BODY(FCNTL, SYS_fcntl);
+BODY(EXIT, SYS_exit_group);
+BODY(CLOSE_NC, SYS_close);
+BODY(READ_NC, SYS_read);
+BODY(WRITE_NC, SYS_write);
+BODY(CLOSE_RANGE, SYS_close_range);
+BODY(PIPE2, SYS_pipe2);
+BODY(PIPE, SYS_pipe);
 
-                static const struct body {
+static const struct body {
     const char *version, *names[ALIASES];
     long (*replacement)(long, long, long);
 } bodies[BODIES] = {

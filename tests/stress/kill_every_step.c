@@ -40,7 +40,9 @@
 enum {
     STEPS_MAX = 400000, /* of one call; more is a loop */
     VISITS_MAX = 150,   /* of one instruction: the rest of a longer copy loop is more of the same */
-    BEFORE = 300,       /* bytes that stand in the object before the call */
+    ROUND_STEPS = 700,  /* more than registering, one sleep and taking it back */
+    SAMPLE = 13,
+    BEFORE = 300,        /* bytes that stand in the object before the call */
     BEFORE_FULL = 65500, /* the same, when the call shall find the first chunk's ring full */
     CALL = 100,          /* bytes that the call moves */
     LIMIT_S = 120,       /* for one kill point */
@@ -440,7 +442,7 @@ static void act(const struct scenario *scenario, const struct objects *objects)
 /* Addresses of the instructions of one call, in the order in which they ran. */
 static uintptr_t trace[STEPS_MAX];
 static unsigned long trace_length;
-static bool slept; /* it registered itself in a queue while it was recorded */
+static unsigned long slept_at; /* the step at which it stood in a queue first; 0: never */
 
 static void wait_for_trap(pid_t child)
 {
@@ -460,14 +462,17 @@ static void record(pid_t child)
 {
     struct emu_session_counts counts;
 
-    slept = false;
+    emu_session_count(&counts);
+    const uint32_t waiters = counts.waiters; /* the parent's own sleeper */
+    slept_at = 0;
     for (trace_length = 0; atomic_load(&progress->done) == 0; trace_length++) {
         check(trace_length < STEPS_MAX, "the call doesn't end");
         trace[trace_length] = instruction_of(child);
         CHECK_EQUAL(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
         wait_for_trap(child);
         emu_session_count(&counts);
-        slept = slept || counts.waiters > 0;
+        if (slept_at == 0 && counts.waiters > waiters)
+            slept_at = trace_length;
     }
 }
 
@@ -559,6 +564,12 @@ static void kill_at(const struct scenario *scenario, unsigned long step)
     CHECK_EQUAL(left.bufs, 0);
 }
 
+/* A sleeper wakes to ask its placeholder and sleeps again: all rounds but the first are sampled. */
+static unsigned long stride_here(void)
+{
+    return slept_at > 0 && killed_at > slept_at + ROUND_STEPS ? SAMPLE * stride : stride;
+}
+
 static unsigned long run_scenario(const struct scenario *scenario)
 {
     unsigned long points = 0;
@@ -567,9 +578,9 @@ static unsigned long run_scenario(const struct scenario *scenario)
     scenario_name = scenario->name;
     killed_at = 0;
     kill_at(scenario, 0);
-    check(slept || (scenario->call != call_poll && scenario->call != call_sleep),
+    check(slept_at > 0 || (scenario->call != call_poll && scenario->call != call_sleep),
           "it didn't sleep: the time was over too soon");
-    for (killed_at = 1; killed_at < trace_length; killed_at += stride) {
+    for (killed_at = 1; killed_at < trace_length; killed_at += stride_here()) {
         if (visits_before(killed_at) > VISITS_MAX)
             continue;
         kill_at(scenario, killed_at);

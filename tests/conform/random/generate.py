@@ -382,7 +382,8 @@ class Arguments(Script):
             f"preadv2({end}, [{{iov_base=buf, iov_len=100}}], 1, {self.pick(0, -1)}, {flags}) = _",
             f"pwritev2({end}, [{{iov_base=\"abc\", iov_len=3}}], 1, -1, {flags}) = _",
             f"lseek({end}, 0, 0) = _", f"getsockname({end}, _, [110 => _]) = _",
-            f"getpeername({end}, _, [-1 => _]) = _", f"pipe2([r2, w2], O_NONBLOCK|{self.number()}) = _",
+            f"getpeername({end}, _, [-1 => _]) = _",
+            f"pipe2([r2, w2], O_NONBLOCK|{self.number()}) = _",
             f"socketpair({self.pick(1, 1, 2, 0, 99)}, "
             f"SOCK_NONBLOCK|{self.pick(1, 5, '5|0x10', 11, 0)}, "
             f"{self.pick(0, 1, 2)}, [_, _]) = _"))
