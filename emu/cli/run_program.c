@@ -55,11 +55,36 @@ static bool stands_in(const char *preload, const char *library)
     return false;
 }
 
+/*
+ * gcc's shared AddressSanitizer wants to be the first library and ends programs when it isn't; it
+ * works behind ours as well.
+ */
+static int allow_sanitizer(void)
+{
+    static const char option[] = "verify_asan_link_order=0";
+    const char *options = getenv("ASAN_OPTIONS");
+    char *value = NULL;
+
+    if (options == NULL || *options == '\0')
+        return setenv("ASAN_OPTIONS", option, 1) == 0 ? 0 : errno;
+    if (strstr(options, "verify_asan_link_order") != NULL)
+        return 0;
+    if (asprintf(&value, "%s:%s", option, options) < 0)
+        return ENOMEM;
+    const int result = setenv("ASAN_OPTIONS", value, 1) == 0 ? 0 : errno;
+    free(value);
+    return result;
+}
+
 int run_program_set_environment(const char *library, int arena)
 {
     const char *preload = getenv("LD_PRELOAD");
+    const int sanitizer = allow_sanitizer();
     char place[32];
     char *value = NULL;
+
+    if (sanitizer != 0)
+        return sanitizer;
 
     snprintf(place, sizeof place, "%d,%d", arena, getpid());
     if (arena >= 0 && setenv("SOCKRIG_ARENA", place, 1) != 0)

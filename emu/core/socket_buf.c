@@ -10,20 +10,23 @@
 
 struct buf_state buf_peek(const struct socket_buf *buf)
 {
+    buf_word words[BUF_STATE_WORDS];
     struct buf_state state;
-    const buf_word *from;
     uint32_t version;
 
     /* The copy that was current is overwritten by the publication after the next one, so the
      * version must not have moved at all; each round again means that somebody got work done. */
     do {
+        const buf_word *from;
+
         version = atomic_load_explicit(&buf->version, memory_order_acquire);
         from = (const buf_word *)(const void *)&buf->state[version & 1].at;
         for (unsigned i = 0; i < BUF_STATE_WORDS; i++) {
-            ((buf_word *)(void *)&state)[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+            words[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
         }
         atomic_thread_fence(memory_order_acquire);
     } while (atomic_load_explicit(&buf->version, memory_order_relaxed) != version);
+    memcpy(&state, words, sizeof state);
     return state;
 }
 
