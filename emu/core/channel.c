@@ -87,6 +87,17 @@ static void pin_undo(struct pin *pin)
     fdtab_unpin(pin->self, pin->index);
 }
 
+void emu_task_clear(struct emu_task *self)
+{
+    uint32_t pinned = self->pinned;
+
+    wait_clear(self);
+    self->pinned = 0;
+    if (pinned != 0) {
+        fdtab_unpin(self, pinned - 1);
+    }
+}
+
 static int64_t run_blocking(struct emu_task *self, struct transfer *transfer, wait_try try,
                             int64_t timeout_ns)
 {

@@ -103,7 +103,7 @@ static void unregister_to(struct emu_task *self, struct task_record *record, uin
     }
 }
 
-void emu_task_clear(struct emu_task *self)
+void wait_clear(struct emu_task *self)
 {
     if (self->record != 0) {
         unregister_to(self, task_at(self->record - 1), 0);
@@ -128,7 +128,7 @@ void emu_task_leave(struct emu_task *self)
     if (self->record == 0) {
         return;
     }
-    emu_task_clear(self);
+    wait_clear(self);
     record = task_at(self->record - 1);
     atomic_store_explicit(&record->state, TASK_FREE, memory_order_release);
     pool_give(&arena->header.tasks, arena->tasks_links, self->record - 1);

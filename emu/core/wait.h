@@ -95,6 +95,9 @@ void wait_notify_locked(struct wait_queue *queue, uint32_t events, struct wake_l
 /* Wakes them. Requires: no lock. */
 void wake_list_flush(struct wake_list *list);
 
+/* Takes back every registration of this task: of calls whose frames are gone. */
+void wait_clear(struct emu_task *self);
+
 /* Waiters in use, by the elements themselves. */
 uint32_t wait_count(void);
 
