@@ -26,47 +26,18 @@ static ssize_t rest(struct emu_task *self, int fd, const void *data, size_t size
 
 ssize_t wrap_send(int fd, const void *data, size_t size, int flags)
 {
-    if (emu_fd_is_emulated(fd)) {
-        struct emu_task *self;
-
-        route_cancel_point();
-        self = route_enter();
-        if (EMU_LIKELY(self != NULL)) {
-            int64_t result = emu_send(self, fd, data, size, flags);
-
-            if (EMU_LIKELY(result != EMU_NATIVE)) {
-                return route_leave(self, result);
-            }
-            if (self->progress > 0) {
-                return rest(self, fd, data, size, flags);
-            }
-            route_exit(self);
-        }
-    }
-    return NATIVE6(SYS_sendto, fd, data, size, flags, NULL, 0);
+    ROUTE_TRANSFER(fd, route_enter(), emu_send(self, fd, data, size, flags),
+                   rest(self, fd, data, size, flags),
+                   NATIVE6(SYS_sendto, fd, data, size, flags, NULL, 0));
 }
 
 ssize_t wrap_sendto(int fd, const void *data, size_t size, int flags,
                     const struct sockaddr *address, socklen_t address_size)
 {
-    if (emu_fd_is_emulated(fd)) {
-        struct emu_task *self;
-
-        route_cancel_point();
-        self = route_enter();
-        if (self) {
-            int64_t result = emu_sendto(self, fd, data, size, flags, address, address_size);
-
-            if (result != EMU_NATIVE) {
-                return route_leave(self, result);
-            }
-            if (self->progress > 0) {
-                return rest(self, fd, data, size, flags);
-            }
-            route_exit(self);
-        }
-    }
-    return NATIVE6(SYS_sendto, fd, data, size, flags, address, address_size);
+    ROUTE_TRANSFER(fd, route_enter(),
+                   emu_sendto(self, fd, data, size, flags, address, address_size),
+                   rest(self, fd, data, size, flags),
+                   NATIVE6(SYS_sendto, fd, data, size, flags, address, address_size));
 }
 
 /* Makes the descriptors of one SCM_RIGHTS message native. */
@@ -172,24 +143,9 @@ ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
     if (rc < 0) {
         return route_error(rc);
     }
-    if (emu_fd_is_emulated(fd)) {
-        struct emu_task *self;
-
-        route_cancel_point();
-        self = route_enter_from(__builtin_return_address(0));
-        if (self) {
-            int64_t result = emu_sendmsg(self, fd, message, flags);
-
-            if (result != EMU_NATIVE) {
-                return route_leave(self, result);
-            }
-            if (self->progress > 0) {
-                return rest_of_message(self, fd, message, flags);
-            }
-            route_exit(self);
-        }
-    }
-    return NATIVE3(SYS_sendmsg, fd, message, flags);
+    ROUTE_TRANSFER(fd, route_enter_from(__builtin_return_address(0)),
+                   emu_sendmsg(self, fd, message, flags), rest_of_message(self, fd, message, flags),
+                   NATIVE3(SYS_sendmsg, fd, message, flags));
 }
 
 /* A vector of 0 is the emulator's on every descriptor: OpenBSD's rules don't look at it. */
@@ -222,46 +178,17 @@ static ssize_t rest_of_recv(struct emu_task *self, int fd, void *data, size_t si
 ssize_t wrap_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *address,
                       socklen_t *address_size)
 {
-    if (emu_fd_is_emulated(fd)) {
-        struct emu_task *self;
-
-        route_cancel_point();
-        self = route_enter();
-        if (EMU_LIKELY(self != NULL)) {
-            int64_t result = emu_recvfrom(self, fd, data, size, flags, address, address_size);
-
-            if (EMU_LIKELY(result != EMU_NATIVE)) {
-                return route_leave(self, result);
-            }
-            if (self->progress > 0) {
-                return rest_of_recv(self, fd, data, size, flags, address, address_size);
-            }
-            route_exit(self);
-        }
-    }
-    return NATIVE6(SYS_recvfrom, fd, data, size, flags, address, address_size);
+    ROUTE_TRANSFER(fd, route_enter(),
+                   emu_recvfrom(self, fd, data, size, flags, address, address_size),
+                   rest_of_recv(self, fd, data, size, flags, address, address_size),
+                   NATIVE6(SYS_recvfrom, fd, data, size, flags, address, address_size));
 }
 
 ssize_t wrap_recv(int fd, void *data, size_t size, int flags)
 {
-    if (emu_fd_is_emulated(fd)) {
-        struct emu_task *self;
-
-        route_cancel_point();
-        self = route_enter();
-        if (EMU_LIKELY(self != NULL)) {
-            int64_t result = emu_recv(self, fd, data, size, flags);
-
-            if (EMU_LIKELY(result != EMU_NATIVE)) {
-                return route_leave(self, result);
-            }
-            if (self->progress > 0) {
-                return rest_of_recv(self, fd, data, size, flags, NULL, NULL);
-            }
-            route_exit(self);
-        }
-    }
-    return NATIVE6(SYS_recvfrom, fd, data, size, flags, NULL, NULL);
+    ROUTE_TRANSFER(fd, route_enter(), emu_recv(self, fd, data, size, flags),
+                   rest_of_recv(self, fd, data, size, flags, NULL, NULL),
+                   NATIVE6(SYS_recvfrom, fd, data, size, flags, NULL, NULL));
 }
 
 ssize_t wrap_recv_chk(int fd, void *data, size_t size, size_t room, int flags)
@@ -347,24 +274,8 @@ __attribute__((noinline)) static ssize_t rest_of_recvmsg(struct emu_task *self, 
 
 ssize_t wrap_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    if (emu_fd_is_emulated(fd)) {
-        struct emu_task *self;
-
-        route_cancel_point();
-        self = route_enter();
-        if (self) {
-            int64_t result = emu_recvmsg(self, fd, message, flags);
-
-            if (result != EMU_NATIVE) {
-                return route_leave(self, result);
-            }
-            if (self->progress > 0) {
-                return rest_of_recvmsg(self, fd, message, flags);
-            }
-            route_exit(self);
-        }
-    }
-    return native_recvmsg(fd, message, flags);
+    ROUTE_TRANSFER(fd, route_enter(), emu_recvmsg(self, fd, message, flags),
+                   rest_of_recvmsg(self, fd, message, flags), native_recvmsg(fd, message, flags));
 }
 
 static int native_recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags,

@@ -43,24 +43,8 @@ ssize_t wrap_read(int fd, void *data, size_t size)
 
 ssize_t wrap_write(int fd, const void *data, size_t size)
 {
-    if (emu_fd_is_emulated(fd)) {
-        struct emu_task *self;
-
-        route_cancel_point();
-        self = route_enter();
-        if (EMU_LIKELY(self != NULL)) {
-            int64_t result = emu_write(self, fd, data, size);
-
-            if (EMU_LIKELY(result != EMU_NATIVE)) {
-                return route_leave(self, result);
-            }
-            if (self->progress > 0) {
-                return rest(self, SYS_write, fd, data, size);
-            }
-            route_exit(self);
-        }
-    }
-    return NATIVE3(SYS_write, fd, data, size);
+    ROUTE_TRANSFER(fd, route_enter(), emu_write(self, fd, data, size),
+                   rest(self, SYS_write, fd, data, size), NATIVE3(SYS_write, fd, data, size));
 }
 
 ssize_t wrap_read_nocancel(int fd, void *data, size_t size)
@@ -131,24 +115,8 @@ static ssize_t rest_of_vector(struct emu_task *self, int fd, const struct iovec 
 
 ssize_t wrap_writev(int fd, const struct iovec *iov, int count)
 {
-    if (emu_fd_is_emulated(fd)) {
-        struct emu_task *self;
-
-        route_cancel_point();
-        self = route_enter();
-        if (self) {
-            int64_t result = emu_writev(self, fd, iov, count);
-
-            if (result != EMU_NATIVE) {
-                return route_leave(self, result);
-            }
-            if (self->progress > 0) {
-                return rest_of_vector(self, fd, iov, count);
-            }
-            route_exit(self);
-        }
-    }
-    return NATIVE3(SYS_writev, fd, iov, count);
+    ROUTE_TRANSFER(fd, route_enter(), emu_writev(self, fd, iov, count),
+                   rest_of_vector(self, fd, iov, count), NATIVE3(SYS_writev, fd, iov, count));
 }
 
 /* The kernel takes the offset in two halves; on x86-64 the upper one is ignored. */

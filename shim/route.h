@@ -181,4 +181,30 @@ static inline void route_cancel_point(void)
         return (native);                                 \
     } while (0)
 
+/*
+ * The body of a wrapper that moves bytes and may block: a cancellation point. When the channel went
+ * native in the middle, `remainder` goes on in the kernel behind self->progress.
+ */
+#define ROUTE_TRANSFER(fd, enter, emulated, remainder, native) \
+    do {                                                       \
+        if (emu_fd_is_emulated(fd)) {                          \
+            struct emu_task *self;                             \
+                                                               \
+            route_cancel_point();                              \
+            self = (enter);                                    \
+            if (EMU_LIKELY(self != NULL)) {                    \
+                int64_t result_ = (emulated);                  \
+                                                               \
+                if (EMU_LIKELY(result_ != EMU_NATIVE)) {       \
+                    return route_leave(self, result_);         \
+                }                                              \
+                if (self->progress > 0) {                      \
+                    return (remainder);                        \
+                }                                              \
+                route_exit(self);                              \
+            }                                                  \
+        }                                                      \
+        return (native);                                       \
+    } while (0)
+
 #endif
