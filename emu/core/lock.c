@@ -15,14 +15,20 @@
 
 #define SPIN_ROUNDS 100 /* 2 us: a holder copies at most 4 KiB most of the time */
 
+/*
+ * Who has slept can't know whether others still do: it was woken as one of several perhaps, and the
+ * bit went with the release that woke it. So from then on it takes the lock with the bit set,
+ * however it gets it in the end; at worst one wake-up goes to nobody.
+ */
 static void acquire_slowly(struct emu_task *self, struct lock *lock)
 {
-    uint32_t seen;
+    uint32_t sleepers = 0;
 
     for (int round = 0;; round++) {
-        seen = atomic_load_explicit(&lock->word, memory_order_relaxed);
+        uint32_t seen = atomic_load_explicit(&lock->word, memory_order_relaxed);
+
         if ((seen & FUTEX_TID_MASK) == 0 || (seen & FUTEX_OWNER_DIED)) {
-            uint32_t mine = self->tid | (seen & FUTEX_WAITERS);
+            uint32_t mine = self->tid | (seen & FUTEX_WAITERS) | sleepers;
 
             if (atomic_compare_exchange_weak_explicit(&lock->word, &seen, mine,
                                                       memory_order_acquire, memory_order_relaxed)) {
@@ -34,13 +40,7 @@ static void acquire_slowly(struct emu_task *self, struct lock *lock)
                                                  &lock->word, &seen, seen | FUTEX_WAITERS,
                                                  memory_order_relaxed, memory_order_relaxed)) {
             host_futex_wait(&lock->word, seen | FUTEX_WAITERS, 0);
-            /* Who was woken can't know whether others still sleep: it keeps the bit. */
-            seen = 0;
-            if (atomic_compare_exchange_strong_explicit(
-                    &lock->word, &seen, self->tid | FUTEX_WAITERS, memory_order_acquire,
-                    memory_order_relaxed)) {
-                return;
-            }
+            sleepers = FUTEX_WAITERS;
         }
     }
 }
