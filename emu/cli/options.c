@@ -32,6 +32,10 @@ const char run_options_help[] =
     "  --allow-native              PROG itself may be static or setuid\n"
     "  --net=redirect|off          how calls inside libc are caught   [redirect]\n"
     "  --mmsg=linux|openbsd        rules of sendmmsg and recvmmsg     [linux]\n"
+    "Stress\n"
+    "  --squeeze                   everything as small as Linux allows\n"
+    "  --pipe-capacity SIZE        of new pipes: 4K to 1M, rounded as F_SETPIPE_SZ does\n"
+    "  --sock-buffer SIZE          SO_SNDBUF of new socket pairs: 4608 at least\n"
     "Watch\n"
     "  --report[=FILE]             all refusals, native sockets, switches, objects left\n"
     "  --json                      the report as JSON\n"
@@ -51,6 +55,7 @@ enum option_id {
     OPTION_CORE = 1, /* "name=value" for emu_options_parse() */
     OPTION_ALLOW_NATIVE,
     OPTION_VERIFY,
+    OPTION_SQUEEZE,
     OPTION_REPORT,
     OPTION_JSON,
     OPTION_HELP,
@@ -63,6 +68,9 @@ static const struct option long_options[] = {
     { "unmodeled", required_argument, NULL, OPTION_CORE },
     { "net", required_argument, NULL, OPTION_CORE },
     { "mmsg", required_argument, NULL, OPTION_CORE },
+    { "pipe-capacity", required_argument, NULL, OPTION_CORE },
+    { "sock-buffer", required_argument, NULL, OPTION_CORE },
+    { "squeeze", no_argument, NULL, OPTION_SQUEEZE },
     { "allow-native", no_argument, NULL, OPTION_ALLOW_NATIVE },
     { "verify", no_argument, NULL, OPTION_VERIFY },
     { "report", optional_argument, NULL, OPTION_REPORT },
@@ -126,6 +134,7 @@ static bool apply(struct source *source, int id, const char *name, const char *v
     switch (id) {
     case OPTION_CORE: return parse_core_option(source, name, value);
     case OPTION_ALLOW_NATIVE: options->emu.allow_native = true; return true;
+    case OPTION_SQUEEZE: return emu_options_parse("squeeze", &options->emu) == 0;
     case OPTION_VERIFY: options->emu.verify = true; return true;
     case OPTION_REPORT:
         if (value != NULL && *value == '\0')

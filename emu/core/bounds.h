@@ -21,15 +21,17 @@
 #define EMU_CHUNK_KEPT_SHIFT 18 /* ... if they are no larger than this */
 #define EMU_ARENA_SIZE       (4ull << 30) /* reserved, not used: the file is sparse */
 
-#define EMU_PAGE          4096u         /* unit of a pipe's slots (PAGE_SIZE of x86-64) */
-#define EMU_PIPE_SLOTS    16u           /* default pipe: fs/pipe.c PIPE_DEF_BUFFERS */
-#define EMU_IOV_MAX       1024u         /* UIO_MAXIOV */
-#define EMU_RW_MAX        0x7ffff000u   /* MAX_RW_COUNT: more is silently cut */
-#define EMU_SPIN_NS       10000u        /* the longest spin before a sleep */
-#define EMU_ASK_FIRST_NS  5000000ull    /* a sleeper asks its placeholder first after this time, */
-#define EMU_ASK_UNSEEN_NS 100000000ull  /* then at least so often when a death could go unseen, */
-#define EMU_ASK_RARELY_NS 2000000000ull /* else at least so often */
-#define EMU_TRY_LIMIT     1000000u      /* rounds of waiting for another process's sweep */
-#define EMU_WAIT_LIMIT    1000000000u   /* rounds of one blocked call; more is a fault of ours */
+#define EMU_PAGE            4096u        /* unit of a pipe's slots (PAGE_SIZE of x86-64) */
+#define EMU_PIPE_SLOTS      16u          /* default pipe: fs/pipe.c PIPE_DEF_BUFFERS */
+#define EMU_SQUEEZED_PIPE   8192u        /* two slots: what a user beyond the soft limit gets */
+#define EMU_SQUEEZED_SOCKET 4608u        /* SOCK_MIN_SNDBUF: SO_SNDBUF can't be less */
+#define EMU_IOV_MAX         1024u        /* UIO_MAXIOV */
+#define EMU_RW_MAX          0x7ffff000u  /* MAX_RW_COUNT: more is silently cut */
+#define EMU_SPIN_NS         10000u       /* the longest spin before a sleep */
+#define EMU_ASK_FIRST_NS    5000000ull   /* a sleeper asks its placeholder first after this time, */
+#define EMU_ASK_UNSEEN_NS   100000000ull /* then at least so often when a death could go unseen, */
+#define EMU_ASK_RARELY_NS   2000000000ull /* else at least so often */
+#define EMU_TRY_LIMIT       1000000u      /* rounds of waiting for another process's sweep */
+#define EMU_WAIT_LIMIT      1000000000u   /* rounds of one blocked call; more is a fault of ours */
 
 #endif

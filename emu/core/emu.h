@@ -72,12 +72,16 @@ struct emu_options {
     enum emu_mmsg mmsg;
     enum emu_net net;
     bool allow_native;
+    uint32_t
+        pipe_capacity; /* bytes of a new pipe, rounded as F_SETPIPE_SZ does; 0: Linux's default */
+    uint32_t sock_buffer; /* SO_SNDBUF of a new pair, as getsockopt shows it; 0: the default */
     bool verify; /* compare what we believe of other ends with the kernel when a process ends */
 };
 
 /*
  * Parses one option without its dashes ("policy=vsock=native", "net=off", "mmsg=openbsd",
- * "unmodeled=refuse"), as the command line and SOCKRIG_OPTIONS hold them.
+ * "unmodeled=refuse", "squeeze", "pipe-capacity=8K"), as the command line and SOCKRIG_OPTIONS hold
+ * them.
  *
  * Returns 0; -ENOENT when the name is none of these; -EINVAL when the value is bad; -ENOSPC when
  *         there are too many policies. On failure *ret_options is untouched.

@@ -3,6 +3,8 @@
  */
 #include "emu.h"
 
+#include "bounds.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -122,6 +124,42 @@ static const char *value_of(const char *option, const char *name)
     return strncmp(option, name, size) == 0 && option[size] == '=' ? option + size + 1 : NULL;
 }
 
+/* Bytes: digits, and K or M. 0: not a size, or more than fits. */
+static uint32_t size_of(const char *text)
+{
+    uint64_t size = 0;
+
+    for (; *text >= '0' && *text <= '9' && size < UINT32_MAX; text++) {
+        size = size * 10 + (uint64_t)(*text - '0');
+    }
+    if (*text == 'K' || *text == 'M') {
+        size <<= *text++ == 'K' ? 10 : 20;
+    }
+    return *text == 0 && size <= INT32_MAX ? (uint32_t)size : 0;
+}
+
+/* The smallest that Linux can give, or a size of one kind. -ENOENT: the option has another name. */
+static int parse_capacity(const char *option, struct emu_options *options)
+{
+    const char *pipe = value_of(option, "pipe-capacity");
+    const char *socket = value_of(option, "sock-buffer");
+    uint32_t size = pipe ? size_of(pipe) : socket ? size_of(socket) : 0;
+
+    if (strcmp(option, "squeeze") == 0) {
+        options->pipe_capacity = EMU_SQUEEZED_PIPE;
+        options->sock_buffer = EMU_SQUEEZED_SOCKET;
+        return 0;
+    }
+    if (!pipe && !socket) {
+        return -ENOENT;
+    }
+    if (size < (pipe ? EMU_PAGE : EMU_SQUEEZED_SOCKET)) {
+        return -EINVAL; /* less than Linux can give */
+    }
+    *(pipe ? &options->pipe_capacity : &options->sock_buffer) = size;
+    return 0;
+}
+
 int emu_options_parse(const char *option, struct emu_options *ret_options)
 {
     const char *value = value_of(option, "policy");
@@ -163,5 +201,5 @@ int emu_options_parse(const char *option, struct emu_options *ret_options)
         ret_options->allow_native = true;
         return 0;
     }
-    return -ENOENT;
+    return parse_capacity(option, ret_options);
 }

@@ -44,6 +44,9 @@ int64_t emu_pipe2(struct emu_task *self, int *ret_fds, int flags)
     }
     emu_fd_invalidate(self, fds[0]);
     emu_fd_invalidate(self, fds[1]);
+    if (EMU_UNLIKELY(self->process->options.pipe_capacity != 0)) { /* where the limits allow it */
+        host_fcntl(fds[0], F_SETPIPE_SZ, self->process->options.pipe_capacity);
+    }
     size = host_fcntl(fds[0], F_GETPIPE_SZ, 0); /* fewer slots beyond the user's soft limit */
     rc = host_copy(ret_fds, fds, sizeof fds);
     if (rc == 0 && (unsigned)fds[0] < EMU_MAX_FDS && (unsigned)fds[1] < EMU_MAX_FDS) {

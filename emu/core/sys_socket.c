@@ -159,6 +159,21 @@ static uint32_t default_send_buffer(int fd)
     return size;
 }
 
+/* SO_SNDBUF of both ends of a new pair: as asked for (--sock-buffer), or the default. */
+static uint32_t send_buffer(const struct emu_task *self, const int fds[2])
+{
+    uint32_t size = self->process->options.sock_buffer / 2; /* the kernel stores the double */
+    socklen_t length = sizeof size;
+
+    if (EMU_LIKELY(size == 0)) {
+        return default_send_buffer(fds[0]);
+    }
+    host_setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, length);
+    host_setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, length);
+    host_getsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, &length);
+    return size;
+}
+
 static int64_t vsock_pair(struct emu_task *self, int type, int protocol)
 {
     int error = vsock_error(type, protocol);
@@ -201,7 +216,7 @@ int64_t emu_socketpair(struct emu_task *self, int family, int type, int protocol
     emu_fd_invalidate(self, fds[1]);
     if (modeled && !by_policy) {
         rc = make_pair(self, fds, kind == SOCK_STREAM ? DESCRIPTION_STREAM : DESCRIPTION_SEQPACKET,
-                       (uint32_t)type & SOCK_NONBLOCK, default_send_buffer(fds[0]));
+                       (uint32_t)type & SOCK_NONBLOCK, send_buffer(self, fds));
     } else if (verdict.action == EMU_ACTION_REFUSE) {
         rc = (int)refuse(self, "socketpair", family, type, ENOTSUP);
     } else {
