@@ -31,7 +31,7 @@ says 'the default' '65536 65536 212992 278' "$work/out"
 expect 'less than Linux gives' 125 --pipe-capacity 1 -- true
 expect 'no size' 125 --sock-buffer=much -- true
 
-# A child that fills its pipe while the parent waits for its end: hidden by 64 KiB, not by two slots.
+# A child that fills its pipe while the parent waits for its end: hidden by 64 KiB, not by 8.
 cat >"$work/wait_first.py" <<'END'
 import subprocess, sys
 child = subprocess.Popen(["head", "-c", "20000", "/dev/zero"], stdout=subprocess.PIPE)
