@@ -2,6 +2,7 @@
  * test_options.c - run's options: where they end, who wins, what is refused
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,6 +90,25 @@ Test(options, values_with_and_without_equals)
     cr_expect_str_eq(options.program[0], "prog");
 }
 
+Test(options, capacities)
+{
+    struct emu_options options = { 0 };
+
+    cr_expect_eq(emu_options_parse("squeeze", &options), 0);
+    cr_expect_eq(options.pipe_capacity, 8192);
+    cr_expect_eq(options.sock_buffer, 4608);
+    cr_expect_eq(emu_options_parse("pipe-capacity=64K", &options), 0);
+    cr_expect_eq(options.pipe_capacity, 65536);
+    cr_expect_eq(emu_options_parse("sock-buffer=1M", &options), 0);
+    cr_expect_eq(options.sock_buffer, 1048576);
+    cr_expect_eq(emu_options_parse("pipe-capacity=4095", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("sock-buffer=4607", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("sock-buffer=12x", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("pipe-capacity=", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("pipe-capacity=4096M", &options), -EINVAL);
+    cr_expect_eq(options.pipe_capacity, 65536, "a refusal changes nothing");
+}
+
 Test(options, policies_add_up)
 {
     struct run_options options =
@@ -155,11 +175,12 @@ Test(options, empty_environment_says_nothing)
 
 Test(options, unknown_ones_are_named)
 {
-    cr_expect_str_eq(refusal(NULL, WORDS("--squeeze", "prog")), "run: unknown option --squeeze");
+    cr_expect_str_eq(refusal(NULL, WORDS("--frobnicate", "prog")),
+                     "run: unknown option --frobnicate");
     cr_expect_str_eq(refusal(NULL, WORDS("-x", "prog")), "run: unknown option -x");
     cr_expect_str_eq(refusal(NULL, WORDS("--json=yes", "prog")), "run: unknown option --json=yes");
-    cr_expect_str_eq(refusal("squeeze", WORDS("prog")),
-                     "SOCKRIG_OPTIONS: unknown option --squeeze");
+    cr_expect_str_eq(refusal("frobnicate", WORDS("prog")),
+                     "SOCKRIG_OPTIONS: unknown option --frobnicate");
     cr_expect(refusal("net=off -- prog", WORDS("prog"))[0] != '\0');
 }
 
@@ -188,7 +209,7 @@ Test(options, a_program_is_needed)
 Test(options, help_and_version_need_none)
 {
     cr_expect_eq(accepted(NULL, WORDS("--help")).request, RUN_HELP);
-    cr_expect_eq(accepted(NULL, WORDS("--version", "--squeeze")).request, RUN_VERSION);
+    cr_expect_eq(accepted(NULL, WORDS("--version", "--frobnicate")).request, RUN_VERSION);
     cr_expect(refusal("help", WORDS("prog"))[0] != '\0');
 }
 
