@@ -106,7 +106,7 @@ void wrap_closefrom(int first)
 
 int wrap_dup(int fd)
 {
-    if (emu_fd_is_emulated(fd)) {
+    if (emu_fd_is_known(fd)) {
         struct emu_task *self = route_enter();
 
         if (self) {
@@ -141,7 +141,7 @@ int wrap_dup2(int fd, int target)
     if (rc < 0) {
         return route_error(rc);
     }
-    ROUTE(emu_fd_is_emulated(fd) || emu_fd_is_emulated(target), emu_dup2(self, fd, target),
+    ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), emu_dup2(self, fd, target),
           fd == target ? PLAIN(RAW2(SYS_dup2, fd, target))
                        : session_new_fd(PLAIN(RAW2(SYS_dup2, fd, target))));
 }
@@ -153,7 +153,7 @@ int wrap_dup3(int fd, int target, int flags)
     if (rc < 0) {
         return route_error(rc);
     }
-    ROUTE(emu_fd_is_emulated(fd) || emu_fd_is_emulated(target), emu_dup3(self, fd, target, flags),
+    ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), emu_dup3(self, fd, target, flags),
           session_new_fd(PLAIN(RAW3(SYS_dup3, fd, target, flags))));
 }
 
@@ -188,7 +188,7 @@ int wrap_fcntl_word(int fd, int command, unsigned long argument)
     if (command == F_GETOWN) {
         return get_owner(fd);
     }
-    ROUTE(emu_fd_is_emulated(fd), emu_fcntl(self, fd, command, argument),
+    ROUTE(emu_fd_is_known(fd), emu_fcntl(self, fd, command, argument),
           native_fcntl(fd, command, argument));
 }
 

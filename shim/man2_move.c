@@ -1,9 +1,9 @@
 /*
- * man2_move.c - splice(2) and its kin, and epoll_ctl(2): calls whose channels the kernel must serve
+ * man2_move.c - splice(2) and its kin: calls whose channels the kernel must serve
  *
  * An emulated descriptor that comes up here goes native first. A channel that can't (its other end
- * is out of reach) makes the call fail rather than hang on an empty placeholder: epoll_ctl with
- * EOPNOTSUPP, the others with the core's EBUSY.
+ * is out of reach) makes the call fail with the core's EBUSY rather than hang on an empty
+ * placeholder.
  */
 #include "wrap.h"
 
@@ -52,23 +52,6 @@ ssize_t wrap_sendfile(int out, int in, off_t *offset, size_t size)
         return -1;
     }
     return PLAIN(RAW4(SYS_sendfile, out, in, offset, size));
-}
-
-int wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
-{
-    if (emu_fd_is_emulated(fd) && operation == EPOLL_CTL_ADD) {
-        struct emu_task *self = route_enter();
-        int rc = 0;
-
-        if (self) {
-            rc = emu_native_one(self, fd);
-            route_exit(self);
-        }
-        if (rc < 0) {
-            return route_error(-EOPNOTSUPP);
-        }
-    }
-    return PLAIN(RAW4(SYS_epoll_ctl, epoll, operation, fd, event));
 }
 
 #define SYMBOLS_MOVE

@@ -49,7 +49,7 @@ static int give_fds(struct emu_task *self, const struct cmsghdr *header)
         int fd;
 
         memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-        if (emu_fd_is_emulated(fd) && emu_native_one(self, fd) < 0) {
+        if (emu_fd_is_known(fd) && emu_native_one(self, fd) < 0) {
             return -EOPNOTSUPP;
         }
     }

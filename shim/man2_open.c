@@ -184,16 +184,6 @@ int wrap_eventfd(unsigned int value, int flags)
     return session_new_fd(PLAIN(RAW2(SYS_eventfd2, value, flags)));
 }
 
-int wrap_epoll_create(int size)
-{
-    return session_new_fd(PLAIN(RAW1(SYS_epoll_create, size)));
-}
-
-int wrap_epoll_create1(int flags)
-{
-    return session_new_fd(PLAIN(RAW1(SYS_epoll_create1, flags)));
-}
-
 int wrap_timerfd_create(int clock, int flags)
 {
     return session_new_fd(PLAIN(RAW2(SYS_timerfd_create, clock, flags)));

@@ -48,7 +48,7 @@ static void in_child(void)
         return;
     }
     emu_task_enter(&thread->task, &shim.process);
-    thread->state = THREAD_READY;
+    thread->state = THREAD_OPEN; /* the next call looks */
     thread->other_stack = NULL;
     thread->task.critical = 1;
     if (thread->fork_slot > 0) {

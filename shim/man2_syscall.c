@@ -69,6 +69,34 @@ static long by_number_pselect(int count, fd_set *readable, fd_set *writable, fd_
     return wrap_pselect(count, readable, writable, except, timeout, mask.mask);
 }
 
+static long by_number_sigtimedwait(const sigset_t *set, siginfo_t *info,
+                                   const struct timespec *timeout, size_t size)
+{
+    if (size != _NSIG / 8) {
+        return NATIVE4(SYS_rt_sigtimedwait, set, info, timeout, size);
+    }
+    return wrap_sigtimedwait(set, info, timeout);
+}
+
+static long by_number_epoll_pwait(int epoll, struct epoll_event *events, int max, int timeout_ms,
+                                  const sigset_t *mask, size_t size)
+{
+    if (mask && size != _NSIG / 8) {
+        return NATIVE6(SYS_epoll_pwait, epoll, events, max, timeout_ms, mask, size);
+    }
+    return wrap_epoll_pwait(epoll, events, max, timeout_ms, mask);
+}
+
+static long by_number_epoll_pwait2(int epoll, struct epoll_event *events, int max,
+                                   const struct timespec *timeout, const sigset_t *mask,
+                                   size_t size)
+{
+    if (mask && size != _NSIG / 8) {
+        return NATIVE6(SYS_epoll_pwait2, epoll, events, max, timeout, mask, size);
+    }
+    return wrap_epoll_pwait2(epoll, events, max, timeout, mask);
+}
+
 static long by_number_fcntl(int fd, int command, unsigned long argument)
 {
     if (command == F_GETOWN) {

@@ -40,7 +40,7 @@ int wrap_sigaction(int number, const struct sigaction *action, struct sigaction 
     return route_result(signal_set(number, action ? &copy : NULL, ret_old));
 }
 
-/* One handler with flags; returns the one before. */
+/* One handler with flags; returns the one before. SIG_ERR is for the callers to refuse. */
 static sighandler_t set_handler(int number, sighandler_t handler, int flags, bool blocks_itself)
 {
     struct sigaction action;
@@ -53,10 +53,6 @@ static sighandler_t set_handler(int number, sighandler_t handler, int flags, boo
     if (blocks_itself && is_valid(number)) {
         sigaddset(&action.sa_mask, number);
     }
-    if (handler == SIG_ERR || !is_valid(number)) {
-        route_error(-EINVAL);
-        return SIG_ERR;
-    }
     return wrap_sigaction(number, &action, &old) < 0 ? SIG_ERR : old.sa_handler;
 }
 
@@ -65,11 +61,19 @@ sighandler_t wrap_signal(int number, sighandler_t handler)
     bool interrupts = is_valid(number) &&
                       (atomic_load(&interrupting) & (1ull << (number - 1))) != 0;
 
+    if (handler == SIG_ERR) {
+        route_error(-EINVAL);
+        return SIG_ERR;
+    }
     return set_handler(number, handler, interrupts ? 0 : SA_RESTART, true);
 }
 
 sighandler_t wrap_sysv_signal(int number, sighandler_t handler)
 {
+    if (handler == SIG_ERR) {
+        route_error(-EINVAL);
+        return SIG_ERR;
+    }
     return set_handler(number, handler, SA_RESETHAND | SA_NODEFER, false);
 }
 

@@ -40,7 +40,7 @@ void spawn_end(struct environment *environment, pid_t child)
     if (shim_thread.state == THREAD_SPAWNING) {
         struct emu_task *self;
 
-        shim_thread.state = THREAD_READY;
+        shim_thread.state = THREAD_OPEN; /* the call looks */
         self = route_enter();
         if (self) {
             emu_spawn_after(self, child);

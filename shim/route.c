@@ -4,6 +4,7 @@
 #include "route.h"
 
 #include "host.h"
+#include "real.h"
 #include "shim.h"
 
 #include <dlfcn.h>
@@ -60,7 +61,7 @@ static void thread_ended(void *value)
 {
     struct shim_thread *thread = value;
 
-    if (thread->state == THREAD_READY) {
+    if (route_is_known(thread)) {
         thread->state = THREAD_NEW;
         thread->task.critical = 1;
         emu_task_leave(&thread->task);
@@ -93,10 +94,14 @@ bool route_prepare(struct shim_thread *thread)
     if (!session_attached()) {
         return false;
     }
-    emu_task_enter(&thread->task, &shim.process);
-    thread->state = THREAD_READY;
-    signal_learn_mask();
-    watch_thread_end(thread);
+    route_hold_cancel(thread);
+    if (thread->state == THREAD_NEW) {
+        emu_task_enter(&thread->task, &shim.process);
+        thread->task.signals_put_off = thread->held;
+        signal_learn_mask();
+        watch_thread_end(thread);
+    }
+    thread->state = thread->held ? THREAD_OPEN : THREAD_READY;
     return true;
 }
 
@@ -141,6 +146,9 @@ void route_leave_slow(struct emu_task *self, bool sigpipe)
         signal_deliver(self);
     }
     stop_if_ending();
+    if (EMU_UNLIKELY(shim_thread.held)) {
+        route_resume_cancel(&shim_thread);
+    }
 }
 
 void route_test_cancel(void)
@@ -150,25 +158,81 @@ void route_test_cancel(void)
     }
 }
 
+/* What a sleep changes, and undoes however it ends, but by siglongjmp. */
+struct open_cancel {
+    struct shim_thread *thread;
+    bool held;
+    int type;
+};
+
+static void close_cancel(struct open_cancel *open)
+{
+    struct shim_thread *thread = open->thread;
+    int old;
+
+    real_pthread_setcanceltype()(open->type, &old);
+    if (thread->state == THREAD_OPEN) {
+        if (!open->held && open->type == PTHREAD_CANCEL_DEFERRED) {
+            thread->state = THREAD_READY;
+        }
+        thread->held = open->held;
+        thread->task.signals_put_off |= open->held;
+    }
+}
+
+/*
+ * Until the end of the block the thread can be cancelled at any place. A handler that leaves by
+ * siglongjmp leaves it so, as in libc's own calls; THREAD_OPEN tells the next call.
+ */
+#define WITH_CANCEL_OPEN(name)                                                     \
+    struct open_cancel name                                                        \
+        __attribute__((cleanup(close_cancel))) = { &shim_thread, shim_thread.held, \
+                                                   PTHREAD_CANCEL_DEFERRED };      \
+    if (shim_thread.state == THREAD_READY) {                                       \
+        shim_thread.state = THREAD_OPEN;                                           \
+    }                                                                              \
+    real_pthread_setcanceltype()(PTHREAD_CANCEL_ASYNCHRONOUS, &name.type)
+
 long route_cancellable(long number, long a, long b, long c, long d, long e, long f)
 {
-    int old;
-    long result;
-
     if (shim_thread.no_cancel || atomic_load(&shim.state) == SHIM_BOOT) {
         return route_result(raw_call6(number, a, b, c, d, e, f));
     }
-    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
-    result = raw_call6(number, a, b, c, d, e, f);
-    pthread_setcanceltype(old, &old);
-    return route_result(result);
+    WITH_CANCEL_OPEN(open);
+    return route_result(raw_call6(number, a, b, c, d, e, f));
+}
+
+/* Not inlined: the unwinder finds what to undo by the place of a call, not of an instruction. */
+static int64_t __attribute__((noinline))
+futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+    return host_futex_wait(word, expected, deadline_ns);
+}
+
+static int64_t futex_wait_open(const _Atomic uint32_t *word, uint32_t expected,
+                               uint64_t deadline_ns)
+{
+    WITH_CANCEL_OPEN(open);
+    return futex_wait(word, expected, deadline_ns);
+}
+
+static int __attribute__((noinline))
+poll_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask)
+{
+    return host_poll(fds, count, timeout_ns, mask);
+}
+
+static int poll_wait_open(struct pollfd *fds, nfds_t count, int64_t timeout_ns,
+                          const sigset_t *mask)
+{
+    WITH_CANCEL_OPEN(open);
+    return poll_wait(fds, count, timeout_ns, mask);
 }
 
 int64_t route_sleep(struct emu_task *self, const _Atomic uint32_t *word, uint32_t expected,
                     uint64_t deadline_ns)
 {
     int64_t result;
-    int old;
 
     if (self->signals_put_off) {
         signal_deliver(self); /* changes *word, so that the sleep ends at once */
@@ -176,9 +240,26 @@ int64_t route_sleep(struct emu_task *self, const _Atomic uint32_t *word, uint32_
     if (__libc_single_threaded || shim_thread.no_cancel) {
         result = host_futex_wait(word, expected, deadline_ns);
     } else {
-        pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
-        result = host_futex_wait(word, expected, deadline_ns);
-        pthread_setcanceltype(old, &old);
+        result = futex_wait_open(word, expected, deadline_ns);
+    }
+    stop_if_ending();
+    return result;
+}
+
+/*
+ * The same in poll. What was put off runs before the core looks at the wake word for the last time;
+ * a handler that runs later interrupts poll, or has rung the task's bell.
+ */
+int route_poll(struct emu_task *self, struct pollfd *fds, nfds_t count, int64_t timeout_ns,
+               const sigset_t *mask)
+{
+    int result;
+
+    (void)self;
+    if (__libc_single_threaded || shim_thread.no_cancel) {
+        result = host_poll(fds, count, timeout_ns, mask);
+    } else {
+        result = poll_wait_open(fds, count, timeout_ns, mask);
     }
     stop_if_ending();
     return result;

@@ -25,6 +25,7 @@
 enum thread_state {
     THREAD_NEW,      /* not known to the emulator yet */
     THREAD_READY,    /* ... known */
+    THREAD_OPEN,     /* ... cancelled at any place, or perhaps so: not inside of calls */
     THREAD_SPAWNING, /* inside the real posix_spawn: its child runs with our memory */
 };
 
@@ -35,6 +36,7 @@ struct shim_thread {
     struct emu_task task;
     enum thread_state state;
     bool no_cancel;   /* the call came through one of libc's _nocancel entries */
+    bool held;        /* asynchronous cancellation is off until the call's edge */
     pid_t spawned;    /* the child of a spawn, as that child itself found */
     int fork_slot;    /* from emu_fork_before() until fork has returned */
     uint64_t put_off; /* signals that wait for the call's edge, blocked meanwhile */
@@ -58,6 +60,8 @@ long route_cancellable(long number, long a, long b, long c, long d, long e, long
 /* The core's hooks (struct emu_process). */
 int64_t route_sleep(struct emu_task *self, const _Atomic uint32_t *word, uint32_t expected,
                     uint64_t deadline_ns);
+int route_poll(struct emu_task *self, struct pollfd *fds, nfds_t count, int64_t timeout_ns,
+               const sigset_t *mask);
 void route_call_site(struct emu_task *self, char *ret_module, size_t module_size,
                      uint64_t *ret_offset);
 
@@ -151,6 +155,19 @@ static inline long route_native6(long number, long a, long b, long c, long d, lo
 
 /* A raw call that is none. */
 #define PLAIN(raw) route_result(raw)
+
+/*
+ * Asynchronous cancellation would unwind a call from inside its critical part. While a thread is
+ * THREAD_OPEN each entry switches it off, and the call's edge on again (man3_cancel.c).
+ */
+void route_hold_cancel(struct shim_thread *thread);
+void route_resume_cancel(struct shim_thread *thread);
+
+/* True when the emulator has a task for this thread. */
+static inline bool route_is_known(const struct shim_thread *thread)
+{
+    return thread->state == THREAD_READY || thread->state == THREAD_OPEN;
+}
 
 /* Cancellation that is due happens here. */
 void route_test_cancel(void);

@@ -53,6 +53,7 @@ static int hide(int fd)
 static void set_hooks(void)
 {
     shim.process.sleep = route_sleep;
+    shim.process.poll = route_poll;
     shim.process.deliver = signal_deliver;
     shim.process.call_site = route_call_site;
 }

@@ -121,6 +121,7 @@ void signal_deliver(struct emu_task *self)
 {
     struct shim_thread *thread = &shim_thread;
     int critical = self->critical;
+    bool held = thread->held;
     uint64_t mask;
 
     self->critical = 0;
@@ -131,6 +132,10 @@ void signal_deliver(struct emu_task *self)
         RAW4(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, sizeof mask);
     }
     ROUTE_BARRIER();
+    if (EMU_UNLIKELY(held)) {
+        thread->held = true;
+        route_hold_cancel(thread); /* calls of the handlers ended with it on */
+    }
     self->critical = critical;
 }
 
@@ -151,6 +156,7 @@ static void call_guest(uint64_t action, int number, siginfo_t *info, void *conte
 {
     uintptr_t address = action & ACTION_ADDRESS;
 
+    emu_signal_info(info);
     if (action & ACTION_SIGINFO) {
         ((void (*)(int, siginfo_t *, void *))address)(number, info, context);
     } else {
@@ -166,7 +172,7 @@ static void run_guest(struct shim_thread *thread, uint64_t action, int number, s
     const char *stack = thread->other_stack;
     size_t stack_size = thread->other_stack_size;
 
-    if (thread->state == THREAD_READY) {
+    if (route_is_known(thread)) {
         emu_task_interrupt(&thread->task, (action & ACTION_RESTART) != 0);
     }
     if (thread->task.wait_frame && !(context->uc_stack.ss_flags & SS_DISABLE)) {

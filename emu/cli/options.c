@@ -35,8 +35,11 @@ const char run_options_help[] =
     "Stress\n"
     "  --squeeze                   everything as small as Linux allows\n"
     "  --pipe-capacity SIZE        of new pipes: 4K to 1M, rounded as F_SETPIPE_SZ does\n"
-    "  --sock-buffer SIZE          SO_SNDBUF of new socket pairs: 4608 at least\n"
+    "  --sock-buffer SIZE          SO_SNDBUF of new socket pairs: 4608 at least; at most twice\n"
+    "                              /proc/sys/net/core/wmem_max\n"
     "Watch\n"
+    "  --timeout DUR               after 10ms, 30s, 5m, 1h (or seconds) say who waits for what,\n"
+    "                              end all processes, and exit with 124\n"
     "  --report[=FILE]             all refusals, native sockets, switches, objects left\n"
     "  --json                      the report as JSON\n"
     "  --verify                    compare with the kernel when a process ends; 125: they differ\n"
@@ -47,8 +50,8 @@ const char run_options_help[] =
     "SOCKRIG_OPTIONS=\"net=off report=FILE\" holds options without the dashes, separated by\n"
     "blanks; the command line wins.\n"
     "\n"
-    "Exit status: PROG's own, and a death by signal is repeated; 125 sockrig itself failed or was\n"
-    "called wrongly; 126 PROG can't be executed; 127 PROG wasn't found.\n";
+    "Exit status: PROG's own, and a death by signal is repeated; 124 the time limit; 125 sockrig\n"
+    "itself failed or was called wrongly; 126 PROG can't be executed; 127 PROG wasn't found.\n";
 
 /* The options that the core parses are told from the others by their value here. */
 enum option_id {
@@ -56,6 +59,7 @@ enum option_id {
     OPTION_ALLOW_NATIVE,
     OPTION_VERIFY,
     OPTION_SQUEEZE,
+    OPTION_TIMEOUT,
     OPTION_REPORT,
     OPTION_JSON,
     OPTION_HELP,
@@ -73,6 +77,7 @@ static const struct option long_options[] = {
     { "squeeze", no_argument, NULL, OPTION_SQUEEZE },
     { "allow-native", no_argument, NULL, OPTION_ALLOW_NATIVE },
     { "verify", no_argument, NULL, OPTION_VERIFY },
+    { "timeout", required_argument, NULL, OPTION_TIMEOUT },
     { "report", optional_argument, NULL, OPTION_REPORT },
     { "json", no_argument, NULL, OPTION_JSON },
     { "help", no_argument, NULL, OPTION_HELP },
@@ -99,6 +104,20 @@ __attribute__((format(printf, 2, 3))) static bool complain(struct source *source
     return false;
 }
 
+#define PIPE_CAPACITY_MAX (1u << 20) /* /proc/sys/fs/pipe-max-size, see pipe(7) */
+
+static const struct {
+    const char *name;
+    const char *text;
+} hints[] = {
+    { "pipe-capacity", "give 4K to 1M" },
+    { "sock-buffer", "give a size from 4608 on, as 8K or 1M" },
+    { "policy", "give FAMILY[/TYPE]=refuse, native or an errno, as inet/dgram=native" },
+    { "unmodeled", "give refuse or native" },
+    { "net", "give redirect or off" },
+    { "mmsg", "give linux or openbsd" },
+};
+
 static bool parse_core_option(struct source *source, const char *name, const char *value)
 {
     char word[256];
@@ -108,11 +127,59 @@ static bool parse_core_option(struct source *source, const char *name, const cha
     if ((size_t)snprintf(word, sizeof word, "%s=%s", name, value) >= sizeof word)
         return complain(source, "--%s: the value is too long", name);
 
-    switch (emu_options_parse(word, &source->options.emu)) {
-    case 0: return true;
-    case -ENOSPC: return complain(source, "--%s: at most %d can be given", name, EMU_MAX_POLICIES);
-    default: return complain(source, "bad value in --%s=%.200s", name, value);
+    struct emu_options options = source->options.emu;
+    const int error = emu_options_parse(word, &options);
+    if (error == 0 && options.pipe_capacity <= PIPE_CAPACITY_MAX) {
+        source->options.emu = options;
+        return true;
     }
+    switch (error) {
+    case -ENOSPC: return complain(source, "--%s: at most %d can be given", name, EMU_MAX_POLICIES);
+    default: break;
+    }
+    for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
+        if (strcmp(name, hints[i].name) == 0)
+            return complain(source, "bad value in --%s=%.200s: %s", name, value, hints[i].text);
+    }
+    return complain(source, "bad value in --%s=%.200s", name, value);
+}
+
+#define DURATION_MAX_NS 3000000000000000000 /* 95 years: fits into a time_t's arithmetic */
+
+/* Digits and a unit as nanoseconds; seconds without one. 0: that isn't a duration, or is 0. */
+static uint64_t duration_of(const char *text)
+{
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = { { "", 1000000000 },
+                  { "ms", 1000000 },
+                  { "s", 1000000000 },
+                  { "m", 60000000000 },
+                  { "h", 3600000000000 } };
+    const size_t digits = strspn(text, "0123456789");
+
+    if (digits == 0 || digits > 18)
+        return 0;
+    const uint64_t number = strtoul(text, NULL, 10);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(text + digits, units[i].name) == 0)
+            return number <= DURATION_MAX_NS / units[i].ns ? number * units[i].ns : 0;
+    }
+    return 0;
+}
+
+static bool set_timeout(struct source *source, const char *value)
+{
+    const uint64_t ns = duration_of(value);
+
+    if (ns == 0)
+        return complain(source,
+                        "bad value in --timeout=%.200s: give a time above 0 as 10ms, 30s, 5m or "
+                        "1h; a number alone is seconds",
+                        value);
+    source->options.timeout_ns = ns;
+    return true;
 }
 
 /* `value` may be NULL: --report without a file. */
@@ -136,6 +203,7 @@ static bool apply(struct source *source, int id, const char *name, const char *v
     case OPTION_ALLOW_NATIVE: options->emu.allow_native = true; return true;
     case OPTION_SQUEEZE: return emu_options_parse("squeeze", &options->emu) == 0;
     case OPTION_VERIFY: options->emu.verify = true; return true;
+    case OPTION_TIMEOUT: return set_timeout(source, value);
     case OPTION_REPORT:
         if (value != NULL && *value == '\0')
             return complain(source, "--report= needs a file name");

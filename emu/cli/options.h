@@ -15,6 +15,7 @@ struct run_options {
     char *report_file;      /* ... into this file; NULL: stderr; owned */
     bool json;
     bool verbose;
+    uint64_t timeout_ns;  /* --timeout; 0: none */
     bool on_command_line; /* an option stood there, not just in SOCKRIG_OPTIONS */
     char **program;       /* PROG ARG... NULL, inside the argv that was parsed */
 };

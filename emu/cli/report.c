@@ -37,6 +37,7 @@ void report_collect(struct report *ret_report)
     const struct emu_report *entry;
 
     ret_report->count = 0;
+    ret_report->waits = NULL;
     while (ret_report->count < EMU_MAX_REPORTS &&
            (entry = emu_report_get(ret_report->count)) != NULL)
         ret_report->entries[ret_report->count++] = *entry;

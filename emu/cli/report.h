@@ -10,14 +10,17 @@
 
 #include "bounds.h"
 
+struct waits;
+
 /* All there is to say, copied out of the arena: members that still run may add to it. */
 struct report {
     struct emu_report entries[EMU_MAX_REPORTS];
     uint32_t count;
     struct emu_session_counts left; /* after the last sweep */
+    const struct waits *waits;      /* what the time limit found; NULL: it wasn't reached */
 };
 
-/* Copies the session's report. Requires: an attached arena. */
+/* Copies the session's report, without `waits`. Requires: an attached arena. */
 void report_collect(struct report *ret_report);
 
 /* Objects that stand in the arena: the N of "objects left: N". */
@@ -38,6 +41,9 @@ void report_print(const struct report *report, FILE *file);
 
 /* The same as one JSON object on one line. */
 void report_print_json(const struct report *report, FILE *file);
+
+/* Prints a JSON string, with its quotes; `max` bounds texts that fill their field. */
+void report_print_json_string(FILE *file, const char *text, size_t max);
 
 /* ---- Names that both forms use ---- */
 

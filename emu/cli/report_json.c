@@ -6,7 +6,10 @@
  *                  "errno": "ENOTSUP", "count": 2, "program": "test_http", "pid": 518,
  *                  "module": "libhttp.so.1", "offset": 20256}, ...],
  *      "processes": {"joined": 3, "left": 0},
- *      "left": {"descriptions": 0, "bufs": 0, "waiters": 0, "objects": 0}}
+ *      "left": {"descriptions": 0, "bufs": 0, "waiters": 0, "objects": 0},
+ *      "timeout": {...}}
+ *
+ * "timeout" is there when the time limit ended the run: report_waits_json.c.
  *
  * What isn't known is left out of its event. Names of files and programs are bytes, not text: what
  * isn't UTF-8 in them becomes U+FFFD, so that the output is always JSON (RFC 8259, 8.1).
@@ -14,6 +17,8 @@
 #include "report.h"
 
 #include <string.h>
+
+#include "waits/waits.h"
 
 /* Bytes of the UTF-8 sequence that `text` begins with, 0: none. (Unicode 15, table 3-7.) */
 static size_t sequence_length(const unsigned char *text, size_t size)
@@ -38,8 +43,7 @@ static size_t sequence_length(const unsigned char *text, size_t size)
     return length;
 }
 
-/* A string in quotes; `max` bounds texts that fill their field and so have no end mark. */
-static void print_string(FILE *file, const char *text, size_t max)
+void report_print_json_string(FILE *file, const char *text, size_t max)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     const size_t size = strnlen(text, max);
@@ -64,7 +68,7 @@ static void print_string(FILE *file, const char *text, size_t max)
 static void print_member(FILE *file, const char *name, const char *text, size_t max)
 {
     fprintf(file, ", \"%s\": ", name);
-    print_string(file, text, max);
+    report_print_json_string(file, text, max);
 }
 
 static const char *kind_name(uint32_t kind)
@@ -116,5 +120,10 @@ void report_print_json(const struct report *report, FILE *file)
             left->processes);
     fprintf(file, ", \"left\": {\"descriptions\": %u, \"bufs\": %u, \"waiters\": %u",
             left->descriptions, left->bufs, left->waiters);
-    fprintf(file, ", \"objects\": %u}}\n", report_objects_left(report));
+    fprintf(file, ", \"objects\": %u}", report_objects_left(report));
+    if (report->waits != NULL) {
+        fputs(", \"timeout\": ", file);
+        waits_print_json(report->waits, file);
+    }
+    fputs("}\n", file);
 }

@@ -30,8 +30,10 @@
 #include "options.h"
 #include "reach.h"
 #include "report.h"
+#include "run_end.h"
 #include "run_program.h"
 #include "run_watch.h"
+#include "waits/waits.h"
 
 #define HIDDEN_FD_TOP \
     1024             /* hidden descriptors lie below: fork copies the table up to the highest */
@@ -49,6 +51,8 @@ struct run {
     int bell[2];
     int signals;
     FILE *report; /* --report=FILE, or stderr */
+    pid_t child;
+    struct waits waits; /* what --timeout found */
 };
 
 __attribute__((format(printf, 2, 3))) static int fail(int exit_code, const char *format, ...)
@@ -221,6 +225,21 @@ static void raise_fd_limit(void)
     }
 }
 
+/* The time limit is reached: says who waits for what, while all of them still do. */
+static void time_up(void *context)
+{
+    static int32_t pids[RUN_TREE_MAX];
+    struct run *run = context;
+    const size_t count = run_tree_find(run->child, pids);
+
+    run->waits.limit_ns = run->options.timeout_ns;
+    waits_collect(&run->waits, pids, count);
+    if (run->options.json && run->report == stderr)
+        return; /* the JSON object holds it, and shall be all that is there */
+    waits_print(&run->waits, stderr);
+    fflush(stderr);
+}
+
 /* ---- Afterwards ---- */
 
 /* --report, --json, -v; what was refused is said on stderr in any case. */
@@ -247,7 +266,9 @@ static int say(struct run *run)
     static struct report report; /* large */
 
     report_collect(&report);
-    if (report.left.processes_joined == 0 && run->reachable)
+    if (run->waits.limit_ns > 0)
+        report.waits = &run->waits;
+    else if (report.left.processes_joined == 0 && run->reachable)
         return fail(EXIT_OWN_FAILURE,
                     "%s: %s wasn't loaded into it (see LD_DEBUG=libs in ld.so(8))", run->program,
                     run->library);
@@ -285,19 +306,27 @@ static int supervise(struct run *run)
     if (child < 0)
         return fail(run_program_exit_code(-child), "%s: %s", run->options.program[0],
                     strerror(-child));
-    const struct run_watch watch = {
-        .self = &run->task, .child = child, .signals = run->signals, .bell = run->bell[0]
-    };
+    const struct run_watch watch = { .self = &run->task,
+                                     .child = child,
+                                     .signals = run->signals,
+                                     .bell = run->bell[0],
+                                     .limit_ns = run->options.timeout_ns,
+                                     .time_up = time_up,
+                                     .context = run };
+    run->child = child;
     signal(SIGPIPE, SIG_IGN);
     raise_fd_limit();
     let_go(run);
     const int status = run_watch(&watch);
     emu_session_set_watcher(0, -1);
-    if (status < 0)
+    if (status < 0 && status != RUN_WATCH_TIME_UP)
         return fail(EXIT_OWN_FAILURE, "can't watch %s: %s", run->program, strerror(-status));
     emu_process_sweep(&run->task, child);
     emu_process_sweep_dead(&run->task);
     const int failure = say(run);
+    waits_fini(&run->waits);
+    if (status == RUN_WATCH_TIME_UP)
+        return failure != 0 ? failure : EXIT_TIME_UP;
     return failure != 0 && !WIFSIGNALED(status) ? failure : repeat(status);
 }
 

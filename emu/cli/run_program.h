@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#define EXIT_TIME_UP        124 /* as timeout(1) */
 #define EXIT_OWN_FAILURE    125 /* of sockrig itself: coreutils' numbers, see env(1) */
 #define EXIT_CANNOT_EXECUTE 126
 #define EXIT_NOT_FOUND      127

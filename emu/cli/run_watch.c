@@ -28,9 +28,11 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bounds.h"
+#include "run_end.h"
 
 enum { FD_SIGNALS, FD_BELL, FD_MEMBERS };
 
@@ -196,25 +198,64 @@ static bool look_at_child(pid_t child, int *ret_status)
     }
 }
 
+/* ---- The time limit ---- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* For poll: milliseconds until the deadline (0: none), rounded up; more than fits comes again. */
+static int time_left_ms(uint64_t deadline_ns)
+{
+    const uint64_t now = now_ns();
+
+    if (deadline_ns == 0)
+        return -1;
+    if (now >= deadline_ns)
+        return 0;
+    const uint64_t left = (deadline_ns - now + 999999) / 1000000;
+    return left < INT_MAX ? (int)left : INT_MAX;
+}
+
+/* Watches until the child has ended: true; or until the deadline: false. */
+static bool watch_until(const struct run_watch *watch, struct members *members,
+                        uint64_t deadline_ns, int *ret_status)
+{
+    for (;;) { /* ends when the child does, or the time */
+        if (poll(members->fds, members->count, time_left_ms(deadline_ns)) < 0 && errno != EINTR) {
+            *ret_status = -errno;
+            return true;
+        }
+        sweep_members(watch->self, members); /* before new ones: a pid may have been used again */
+        if (members->fds[FD_BELL].revents != 0)
+            silence(watch->bell);
+        find_members(watch->self, members);
+        read_signals(watch);
+        if (look_at_child(watch->child, ret_status))
+            return true;
+        if (deadline_ns != 0 && now_ns() >= deadline_ns)
+            return false;
+    }
+}
+
 int run_watch(const struct run_watch *watch)
 {
     static struct members members;
+    const uint64_t deadline_ns = watch->limit_ns > 0 ? now_ns() + watch->limit_ns : 0;
     int status = 0;
 
     members.fds[FD_SIGNALS] = (struct pollfd){ .fd = watch->signals, .events = POLLIN };
     members.fds[FD_BELL] = (struct pollfd){ .fd = watch->bell, .events = POLLIN };
     members.count = FD_MEMBERS;
     find_members(watch->self, &members); /* it may have joined before the first poll */
-    for (;;) {                           /* ends when the child does */
-        if (poll(members.fds, members.count, -1) < 0 && errno != EINTR)
-            return -errno;
-        sweep_members(watch->self, &members); /* before new ones: a pid may have been used again */
-        if (members.fds[FD_BELL].revents != 0)
-            silence(watch->bell);
-        find_members(watch->self, &members);
-        read_signals(watch);
-        if (look_at_child(watch->child, &status))
-            break;
+    if (!watch_until(watch, &members, deadline_ns, &status)) {
+        watch->time_up(watch->context);
+        run_tree_end(watch->self, watch->child);
+        status = RUN_WATCH_TIME_UP;
     }
     for (nfds_t i = FD_MEMBERS; i < members.count; i++)
         close(members.fds[i].fd);

@@ -4,7 +4,9 @@
 #ifndef CLI_RUN_WATCH_H
 #define CLI_RUN_WATCH_H
 
+#include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "emu.h"
@@ -12,9 +14,14 @@
 struct run_watch {
     struct emu_task *self;
     pid_t child;
-    int signals; /* signalfd of run_watch_signals(), non-blocking */
-    int bell;    /* reading end of the pipe that members ring when they join, non-blocking */
+    int signals;       /* signalfd of run_watch_signals(), non-blocking */
+    int bell;          /* reading end of the pipe that members ring when they join, non-blocking */
+    uint64_t limit_ns; /* how long the child may run, 0: for ever */
+    void (*time_up)(void *); /* called when that is over, before all are ended; with `context` */
+    void *context;
 };
+
+#define RUN_WATCH_TIME_UP INT_MIN /* the time was up; the run's processes are gone */
 
 /* The signals that must be blocked, and come through the signalfd. */
 void run_watch_signals(sigset_t *ret_signals);
@@ -24,7 +31,7 @@ void run_watch_signals(sigset_t *ret_signals);
  * each member of the session that dies, which wakes those who wait for it.
  *
  * Requires: an attached session, with this process as its watcher.
- * Returns the child's wait status, or -errno: it can't be watched.
+ * Returns the child's wait status; RUN_WATCH_TIME_UP; or -errno: it can't be watched.
  */
 int run_watch(const struct run_watch *watch);
 

@@ -36,12 +36,13 @@ struct arena_header {
     uint64_t size;
     struct emu_options options; /* the session's; written before anybody else joins */
     struct emu_hidden hidden;   /* numbers of the arena's and the bell's descriptors */
+    uint64_t bell_object;       /* the bell's inode: its number may be the guest's by now */
+    _Atomic uint32_t bell_mute; /* 1: somebody can't ring by name: bell.h */
     _Atomic int32_t watcher;    /* pid of who watches members, or 0 */
     _Atomic int32_t watcher_bell;
     _Atomic uint32_t joined;     /* processes that ever joined */
     _Atomic uint32_t changes;    /* grows when a process joins */
     _Atomic uint32_t unborn;     /* children ever expected: names for their records */
-    _Atomic uint32_t orphans;    /* > 0: some end is held by a process we don't know */
     _Atomic int32_t chunks_kept; /* free chunks in the pools */
     _Atomic uint32_t units;      /* chunk units handed out so far, from the start of the data */
     struct lock processes_lock;  /* finding or making a process's record */
@@ -50,6 +51,10 @@ struct arena_header {
     struct pool bufs;
     struct pool descriptions;
     struct pool waiters;
+    struct pool epolls;
+    struct pool items;
+    struct outer_lock epoll_lock;   /* the structure of all epoll sets: epoll.h */
+    _Atomic uint32_t epoll_changed; /* 1: it is being changed */
     struct pool chunks[ARENA_CHUNK_CLASSES];
 };
 

@@ -9,9 +9,11 @@
 
 #define EMU_MAX_PROCESSES    1024u    /* members of a session; beyond: fork answers EAGAIN */
 #define EMU_MAX_TASKS        8192u    /* threads that have slept in the emulator; beyond: ENOMEM */
-#define EMU_MAX_DESCRIPTIONS 16384u   /* open file descriptions; beyond: ENFILE */
-#define EMU_MAX_BUFS         16384u   /* directions of data; beyond: ENFILE */
-#define EMU_MAX_WAITERS      131072u  /* registrations of sleepers in queues; beyond: ENOMEM */
+#define EMU_MAX_DESCRIPTIONS 65536u   /* open file descriptions; beyond: ENFILE */
+#define EMU_MAX_BUFS         32768u   /* directions of data; beyond: ENFILE */
+#define EMU_MAX_EPOLLS       4096u    /* epoll instances; beyond: ENFILE */
+#define EMU_MAX_ITEMS        65536u   /* entries of all epoll sets; beyond: ENOSPC */
+#define EMU_MAX_WAITERS      262144u  /* registrations in queues; beyond: ENOMEM */
 #define EMU_MAX_REPORTS      1024u    /* different call sites that a report lists */
 #define EMU_MAX_FDS          1048576u /* highest descriptor number + 1 that is ever emulated */
 
@@ -21,17 +23,17 @@
 #define EMU_CHUNK_KEPT_SHIFT 18 /* ... if they are no larger than this */
 #define EMU_ARENA_SIZE       (4ull << 30) /* reserved, not used: the file is sparse */
 
-#define EMU_PAGE            4096u        /* unit of a pipe's slots (PAGE_SIZE of x86-64) */
-#define EMU_PIPE_SLOTS      16u          /* default pipe: fs/pipe.c PIPE_DEF_BUFFERS */
-#define EMU_SQUEEZED_PIPE   8192u        /* two slots: what a user beyond the soft limit gets */
-#define EMU_SQUEEZED_SOCKET 4608u        /* SOCK_MIN_SNDBUF: SO_SNDBUF can't be less */
-#define EMU_IOV_MAX         1024u        /* UIO_MAXIOV */
-#define EMU_RW_MAX          0x7ffff000u  /* MAX_RW_COUNT: more is silently cut */
-#define EMU_SPIN_NS         10000u       /* the longest spin before a sleep */
-#define EMU_ASK_FIRST_NS    5000000ull   /* a sleeper asks its placeholder first after this time, */
-#define EMU_ASK_UNSEEN_NS   100000000ull /* then at least so often when a death could go unseen, */
-#define EMU_ASK_RARELY_NS   2000000000ull /* else at least so often */
-#define EMU_TRY_LIMIT       1000000u      /* rounds of waiting for another process's sweep */
-#define EMU_WAIT_LIMIT      1000000000u   /* rounds of one blocked call; more is a fault of ours */
+#define EMU_PAGE            4096u       /* unit of a pipe's slots (PAGE_SIZE of x86-64) */
+#define EMU_PIPE_SLOTS      16u         /* default pipe: fs/pipe.c PIPE_DEF_BUFFERS */
+#define EMU_SQUEEZED_PIPE   8192u       /* two slots: what a user beyond the soft limit gets */
+#define EMU_SQUEEZED_SOCKET 4608u       /* SOCK_MIN_SNDBUF: SO_SNDBUF can't be less */
+#define EMU_IOV_MAX         1024u       /* UIO_MAXIOV */
+#define EMU_RW_MAX          0x7ffff000u /* MAX_RW_COUNT: more is silently cut */
+#define EMU_SPIN_NS         10000u      /* the longest spin before a sleep */
+#define EMU_ASK_FIRST_NS    5000000ull  /* a sleep that lasts longer goes on in poll */
+#define EMU_DEAF_NS         20000000    /* clock of a sleep for which no descriptor was left */
+#define EMU_BELL_TRIES      64          /* numbers that are looked at for a bell */
+#define EMU_TRY_LIMIT       1000000u    /* rounds of waiting for another process's sweep */
+#define EMU_WAIT_LIMIT      1000000000u /* rounds of one blocked call; more is a fault of ours */
 
 #endif

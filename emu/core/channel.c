@@ -83,8 +83,10 @@ struct pin {
 
 static void pin_undo(struct pin *pin)
 {
-    pin->self->pinned = pin->outer;
-    fdtab_unpin(pin->self, pin->index);
+    if (EMU_LIKELY(pin->self->pinned == pin->index + 1)) { /* else forgotten in a fork's child */
+        pin->self->pinned = pin->outer;
+        fdtab_unpin(pin->self, pin->index);
+    }
 }
 
 void emu_task_clear(struct emu_task *self)
@@ -96,27 +98,56 @@ void emu_task_clear(struct emu_task *self)
     if (pinned != 0) {
         fdtab_unpin(self, pinned - 1);
     }
+    fdtab_unpin_to(self, 0);
+}
+
+int64_t channel_wait_pinned(struct emu_task *self, uint32_t index,
+                            const struct wait_request *request)
+{
+    struct pin pin __attribute__((unused, cleanup(pin_undo))) = { self, index, self->pinned };
+
+    fdtab_pin(self, index);
+    self->pinned = index + 1;
+    return wait_run(self, request);
+}
+
+/* Which of the calls that move bytes it is the core doesn't know: read and write stand for all. */
+static void describe_transfer(const void *op, const struct wait_set *set,
+                              struct task_sleep *ret_sleep)
+{
+    const struct transfer *transfer = op;
+    uint32_t events = set->count > 0 ? set->items[0].events : 0;
+
+    ret_sleep->call = events & POLLOUT ? EMU_CALL_write : EMU_CALL_read;
+    ret_sleep->count = 1;
+    ret_sleep->size = transfer->size;
+    ret_sleep->done = transfer->done;
+    ret_sleep->watched = 1;
+    ret_sleep->watch[0].fd = transfer->fd;
+    ret_sleep->watch[0].description = transfer->index;
+    ret_sleep->watch[0].generation = transfer->generation;
+    ret_sleep->watch[0].events = events;
 }
 
 static int64_t run_blocking(struct emu_task *self, struct transfer *transfer, wait_try try,
                             int64_t timeout_ns)
 {
     struct wait_item item;
-    struct wait_set set = { .items = &item, .capacity = 1 };
+    struct pollfd fds[1 + BELL_ROOM];
+    struct wait_set set = { .items = &item, .capacity = 1, .fds = fds, .fd_capacity = 1 };
     struct wait_request request = {
         .try = try,
         .op = transfer,
         .set = &set,
         .deadline_ns = timeout_ns > 0 ? host_now_ns() + (uint64_t)timeout_ns : 0,
-        .restarts = timeout_ns == 0, /* with SO_*TIMEO always EINTR: sock_intr_errno() */
+        /* With SO_*TIMEO always EINTR: sock_intr_errno(). */
+        .restarts = timeout_ns == 0 && !self->behind_first,
         .done = &transfer->done,
+        .describe = describe_transfer,
     };
-    struct pin pin
-        __attribute__((unused, cleanup(pin_undo))) = { self, transfer->index, self->pinned };
 
-    fdtab_pin(self, transfer->index);
-    self->pinned = transfer->index + 1;
-    return wait_run(self, &request);
+    self->behind_first = false; /* a handler's calls are calls of their own */
+    return channel_wait_pinned(self, transfer->index, &request);
 }
 
 int64_t channel_run(struct emu_task *self, struct transfer *transfer, wait_try try,
@@ -205,26 +236,42 @@ static bool rescue_one(int fd, struct description *description, struct socket_bu
 static bool rescue(struct emu_task *self, int fd, struct description *description)
 {
     struct socket_buf *buf = buf_at(description->rx);
-    struct wake_list list = { 0 };
+    struct wake_list list;
     struct buf_state state;
     bool any = false;
 
+    wake_list_init(&list);
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
     if (state.flags & BUF_MOVING) {
         undo_move(fd, buf, &state); /* no strays: copies of what is unread here */
+        queue_notify_locked(&buf->readers, POLLIN | POLLRDNORM, &list);
     } else if (!(state.flags & BUF_NATIVE)) {
         for (int round = 0; round < RESCUE_ROUNDS && rescue_one(fd, description, buf); round++) {
             any = true;
         }
     }
-    wait_notify_locked(&buf->readers, POLLIN | POLLRDNORM, &list);
+    if (any) {
+        queue_notify_locked(&buf->readers, POLLIN | POLLRDNORM, &list);
+    }
     lock_release(self, &buf->lock);
-    wake_list_flush(&list);
+    wake_list_flush(self, &list);
     if (any) {
         emu_report_add(self, EMU_REPORT_RESCUED, "write", -1, -1, 0);
     }
     return any;
+}
+
+/*
+ * Where the kernel has the placeholder: another thread may have closed the number that the call
+ * began with, and the number may be anything by now. -1: nowhere in this process.
+ */
+static int placeholder_number(int fd, const struct description *description)
+{
+    uint32_t index = description_index(description);
+    int number = fdtab_number(fd, index);
+
+    return EMU_LIKELY(number >= 0) ? number : fdtab_find(fd, index);
 }
 
 enum channel_news channel_ask(struct emu_task *self, int fd, struct description *description)
@@ -233,10 +280,10 @@ enum channel_news channel_ask(struct emu_task *self, int fd, struct description 
     uint32_t index = reads ? description->rx : description->tx;
     uint32_t gone_flag = reads ? BUF_WRITER_GONE : BUF_READER_GONE;
     struct buf_state state;
-    struct description *peer;
     short bits;
 
-    if (fdtab_get(fd) != description) {
+    fd = placeholder_number(fd, description);
+    if (fd < 0 || atomic_load_explicit(&description->native, memory_order_relaxed)) {
         return CHANNEL_SAME;
     }
     bits = host_poll_one(fd, reads ? POLLIN : 0);
@@ -245,16 +292,40 @@ enum channel_news channel_ask(struct emu_task *self, int fd, struct description 
     }
     state = buf_peek(buf_at(index));
     if (bits & (POLLHUP | POLLERR)) {
-        peer = description_peer(description);
-        if (state.flags & gone_flag || !peer) {
-            return CHANNEL_SAME;
+        if (state.flags & gone_flag) {
+            return CHANNEL_STUCK;
         }
-        description_end(self, peer);
+        description_end_other(self, description);
         return CHANNEL_CHANGED;
     }
     if (state.flags & gone_flag && !(bits & POLLNVAL)) {
-        atomic_store(&arena->header.orphans, 1); /* nobody will tell: sleepers ask by the clock */
         return CHANNEL_ORPHAN;
     }
+    /* Somebody else may have taken the bytes in; that they stay is another matter. */
+    if (EMU_UNLIKELY(bits != 0) && host_poll_one(fd, reads ? POLLIN : 0) != 0) {
+        return CHANNEL_STUCK;
+    }
     return CHANNEL_SAME;
+}
+
+int64_t channel_block(const struct transfer *transfer, struct wait_set *set, bool reads,
+                      enum channel_news news)
+{
+    struct description *description = transfer->description;
+    struct socket_buf *buf = buf_at(reads ? description->rx : description->tx);
+
+    if (reads) {
+        wait_set_add(set, &buf->lock, &buf->readers, &buf->version,
+                     atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed),
+                     POLLIN | POLLRDNORM);
+    } else {
+        wait_set_add(set, &buf->lock, &buf->writers, &buf->version,
+                     atomic_load_explicit(&buf->reader_cpu, memory_order_relaxed),
+                     POLLOUT | POLLWRNORM);
+    }
+    if (set->deep && news != CHANNEL_STUCK) {
+        wait_set_watch(set, placeholder_number(transfer->fd, description),
+                       description->rx != ARENA_NONE ? POLLIN : 0);
+    }
+    return WAIT_BLOCK;
 }

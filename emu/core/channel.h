@@ -11,6 +11,7 @@
 #define EMU_CHANNEL_H
 
 #include "fdtab.h"
+#include "wait.h"
 
 struct transfer {
     struct description *description;
@@ -40,6 +41,10 @@ void transfer_init(struct transfer *transfer, struct description *description, i
 int64_t channel_run(struct emu_task *self, struct transfer *transfer, wait_try try,
                     int64_t timeout_ns);
 
+/* wait_run() for a call that keeps a description alive while it is blocked, as Linux does. */
+int64_t channel_wait_pinned(struct emu_task *self, uint32_t index,
+                            const struct wait_request *request);
+
 /*
  * Locks the buf of the transfer's description for one try. NULL: the description died meanwhile
  * (another thread closed the number), or the channel is native; nothing is locked and the kernel
@@ -52,12 +57,21 @@ enum channel_news {
     CHANNEL_SAME,    /* nothing new: the other end lives, no bytes came past */
     CHANNEL_CHANGED, /* try again */
     CHANNEL_ORPHAN,  /* we think that the other end is closed; the kernel knows better */
+    CHANNEL_STUCK,   /* like SAME, but the placeholder shows what it has shown, for ever */
 };
 
 /*
  * Asks the placeholder about the other end. Marks it ended when the kernel says so; takes in bytes
- * that came past. Requires: no lock. `description` must still stand behind fd, else CHANNEL_SAME.
+ * that came past. Requires: no lock. `fd` is a number that it had; when this process has none any
+ * more, the answer is CHANNEL_SAME.
  */
 enum channel_news channel_ask(struct emu_task *self, int fd, struct description *description);
+
+/*
+ * Ends a try that blocks: says what it waits for. `reads`: for data, else for room; `news` is what
+ * channel_ask() has answered to a last try. Returns WAIT_BLOCK.
+ */
+int64_t channel_block(const struct transfer *transfer, struct wait_set *set, bool reads,
+                      enum channel_news news);
 
 #endif

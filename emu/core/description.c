@@ -6,9 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define BITS_IN  (POLLIN | POLLRDNORM)
-#define BITS_OUT (POLLOUT | POLLWRNORM)
-
 /* Fills one end in; it isn't live yet. Returns its index or ARENA_NONE. */
 static uint32_t make_end(const struct description_plan *plan, uint32_t slot)
 {
@@ -37,6 +34,10 @@ static uint32_t make_end(const struct description_plan *plan, uint32_t slot)
     atomic_store_explicit(&description->send_timeout_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&description->sample_fd, -1, memory_order_relaxed);
     atomic_store_explicit(&description->native, 0, memory_order_relaxed);
+    description->peer = ARENA_NONE;
+    description->epoll = ARENA_NONE;
+    atomic_store_explicit(&description->watchers, 0, memory_order_relaxed);
+    memset((void *)&description->owner, 0, sizeof description->owner);
     description_hold(description, slot);
     return index;
 }
@@ -52,6 +53,21 @@ static void free_end(uint32_t index)
     }
     atomic_store_explicit(&description->state, DESCRIPTION_FREE, memory_order_release);
     pool_give(&arena->header.descriptions, arena->descriptions_links, index);
+}
+
+uint32_t description_create_set(struct emu_task *self, uint32_t epoll)
+{
+    const struct description_plan plan = { DESCRIPTION_EPOLL, ARENA_NONE, ARENA_NONE, 0 };
+    uint32_t index = make_end(&plan, self->process->slot);
+
+    if (index != ARENA_NONE) {
+        description_at(index)->epoll = epoll;
+        atomic_store_explicit(&description_at(index)->native, DESCRIPTION_SET,
+                              memory_order_relaxed);
+        atomic_store_explicit(&description_at(index)->state, DESCRIPTION_LIVE,
+                              memory_order_release);
+    }
+    return index;
 }
 
 static void discard_bufs(struct emu_task *self, const struct description_plan plans[2])
@@ -146,22 +162,27 @@ static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags,
                           struct description *reset)
 {
     struct socket_buf *buf = buf_at(index);
-    struct wake_list list = { 0 };
+    struct wake_list list;
     struct buf_state state;
+    uint32_t told;
 
+    wake_list_init(&list);
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
     if (reset && unread_counts(&state) && !(state.flags & BUF_READER_GONE)) {
         atomic_store(&reset->error, ECONNRESET); /* once: under the lock that drops the data */
     }
+    /* Whoever said it before told those who wait, unless a kill came in between. */
+    told = (state.flags & flags) == flags ? QUEUE_RECHECK : POLLHUP;
     state.flags |= (uint16_t)flags;
     if (flags & BUF_SHUT && flags & BUF_READER_GONE) {
+        told |= state.charged > 0 ? POLLOUT | WAITER_ASYNC : 0; /* skbs are freed: sock_wfree */
         state.head = state.used = state.seg_count = state.first_taken = state.charged = 0;
     }
     buf_publish_locked(buf, &state);
-    wait_notify_locked(flags & BUF_READER_GONE ? &buf->writers : &buf->readers, POLLHUP, &list);
+    queue_notify_locked(flags & BUF_READER_GONE ? &buf->writers : &buf->readers, told, &list);
     lock_release(self, &buf->lock);
-    wake_list_flush(&list);
+    wake_list_flush(self, &list);
 }
 
 void description_end(struct emu_task *self, struct description *description)
@@ -180,12 +201,54 @@ void description_end(struct emu_task *self, struct description *description)
     }
 }
 
+void description_end_other(struct emu_task *self, struct description *description)
+{
+    bool socket = description_is_socket(description);
+
+    if (atomic_load(&description->native)) {
+        return;
+    }
+    if (description->tx != ARENA_NONE) {
+        end_direction(self, description->tx, BUF_READER_GONE | (socket ? BUF_SHUT : 0),
+                      socket ? description : NULL);
+    }
+    if (description->rx != ARENA_NONE) {
+        end_direction(self, description->rx, BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL);
+    }
+}
+
+bool description_owner_waits(const struct description *description, uint32_t link)
+{
+    const struct waiter *waiter = link != 0 ? waiter_at(link - 1) : NULL;
+
+    return waiter && atomic_load(&waiter->linked) == 1 + WAITER_OWNER &&
+           waiter->target == description_index(description) &&
+           waiter->task_next == atomic_load(&description->generation);
+}
+
+static void take_back(struct emu_task *self, const struct description *description, uint32_t link)
+{
+    if (description_owner_waits(description, link)) {
+        /* If we die now, the sweep goes on. */
+        atomic_store(&waiter_at(link - 1)->process, self->process->slot);
+        queue_unregister(self, link - 1);
+    }
+}
+
+void description_disown(struct emu_task *self, struct description *description)
+{
+    take_back(self, description, atomic_exchange(&description->owner.waiter, 0));
+    take_back(self, description, atomic_exchange(&description->owner.waiter_out, 0));
+}
+
 /* The last steps of a description's life; each may be repeated. Requires: state is DYING. */
 static void bury(struct emu_task *self, uint32_t index)
 {
     struct description *description = description_at(index);
 
+    description_disown(self, description);
     description_end(self, description);
+    epoll_description_dies(self, description);
     if (description->rx != ARENA_NONE) {
         buf_release(self, description->rx, description->rx_generation, BUF_REF_READER);
     }
@@ -277,62 +340,6 @@ void description_sweep(struct emu_task *self, uint32_t slot)
     sweep_bufs(self, slot);
 }
 
-static uint32_t socket_readiness(const struct description *description)
-{
-    struct buf_state rx = buf_peek(buf_at(description->rx));
-    struct buf_state tx = buf_peek(buf_at(description->tx));
-    uint32_t bits = 0;
-
-    if (atomic_load_explicit(&description->error, memory_order_relaxed) != 0) {
-        bits |= POLLERR;
-    }
-    if (rx.flags & BUF_SHUT) {
-        bits |= BITS_IN | POLLRDHUP;
-        if (tx.flags & BUF_SHUT) {
-            bits |= POLLHUP;
-        }
-    }
-    if (rx.seg_count > 0) {
-        bits |= BITS_IN;
-    }
-    if (4ull * (tx.charged + 1ull) <= tx.limit) {
-        bits |= BITS_OUT | POLLWRBAND;
-    }
-    return bits;
-}
-
-uint32_t description_readiness(const struct description *description)
-{
-    struct buf_state state;
-    uint32_t bits = 0;
-
-    if (description_is_socket(description)) {
-        return socket_readiness(description);
-    }
-    if (description->rx != ARENA_NONE) {
-        state = buf_peek(buf_at(description->rx));
-        bits |= state.used > 0 ? BITS_IN : 0;
-        bits |= state.flags & BUF_WRITER_GONE ? POLLHUP : 0;
-    }
-    if (description->tx != ARENA_NONE) {
-        state = buf_peek(buf_at(description->tx));
-        bits |= state.seg_count < state.limit ? BITS_OUT : 0;
-        bits |= state.flags & BUF_READER_GONE ? POLLERR : 0;
-    }
-    return bits;
-}
-
-static bool buf_is_native(uint32_t index)
-{
-    return index != ARENA_NONE && (buf_peek_flags(buf_at(index)) & BUF_NATIVE);
-}
-
-bool description_half_native(const struct description *description)
-{
-    return (buf_is_native(description->rx) || buf_is_native(description->tx)) &&
-           !atomic_load_explicit(&description->native, memory_order_relaxed);
-}
-
 int description_take_error(struct description *description)
 {
     if (EMU_LIKELY(atomic_load_explicit(&description->error, memory_order_relaxed) == 0)) {
@@ -344,17 +351,18 @@ int description_take_error(struct description *description)
 static void wake_queue(struct emu_task *self, uint32_t index, uint32_t events)
 {
     struct socket_buf *buf;
-    struct wake_list list = { 0 };
+    struct wake_list list;
 
+    wake_list_init(&list);
     if (index == ARENA_NONE) {
         return;
     }
     buf = buf_at(index);
     lock_acquire(self, &buf->lock);
-    wait_notify_locked(&buf->readers, events, &list);
-    wait_notify_locked(&buf->writers, events, &list);
+    queue_notify_locked(&buf->readers, events, &list);
+    queue_notify_locked(&buf->writers, events, &list);
     lock_release(self, &buf->lock);
-    wake_list_flush(&list);
+    wake_list_flush(self, &list);
 }
 
 void description_wake(struct emu_task *self, struct description *description, uint32_t events)

@@ -16,43 +16,57 @@
 #include "host.h"
 #include "socket_buf.h"
 
-enum description_kind {
-    DESCRIPTION_NONE,
-    DESCRIPTION_PIPE_READER,
-    DESCRIPTION_PIPE_WRITER,
-    DESCRIPTION_STREAM,
-    DESCRIPTION_SEQPACKET,
-};
-
 /* While it is made or freed, the slot of the process that does it stands above (<< 8). */
 enum { DESCRIPTION_FREE, DESCRIPTION_LIVE, DESCRIPTION_MAKING, DESCRIPTION_DYING };
 
+/* Who serves reads, writes and all that isn't told by the name of another layer. */
+enum description_native {
+    DESCRIPTION_OURS,
+    DESCRIPTION_HANDED_OVER, /* the kernel, from now on */
+    DESCRIPTION_SET,         /* an epoll instance: the kernel but for epoll_*, poll and select */
+};
+
 #define HOLDER_WORDS (EMU_MAX_PROCESSES / 64)
 
+/* Who is told by a signal: async.h. */
+struct description_owner {
+    _Atomic uint64_t who;    /* F_SETOWN: kind, pid and start as async.c packs them; 0: nobody */
+    _Atomic int32_t group;   /* of a thread: the process that it belongs to */
+    _Atomic int32_t number;  /* F_SETSIG */
+    _Atomic int32_t fd;      /* the number under which O_ASYNC was set */
+    _Atomic uint32_t full;   /* a sender met no room: SOCKWQ_ASYNC_NOSPACE */
+    _Atomic uint32_t waiter; /* index + 1, while O_ASYNC is set, in the queue of rx's readers ... */
+    _Atomic uint32_t waiter_out; /* ... of tx's writers */
+};
+
 struct description {
-    _Atomic uint32_t state;      /* DESCRIPTION_FREE, ... */
-    _Atomic uint32_t generation; /* grows when it is freed */
-    uint32_t kind;               /* constant while live, like the next three */
-    uint32_t rx;                 /* buf that it reads, or ARENA_NONE */
-    uint32_t tx;                 /* buf that it writes, or ARENA_NONE */
-    uint32_t peer;               /* the description at the other end, as it was made */
+    /* The first cache line: all that poll and the first step of every call look at. */
+    _Alignas(64) _Atomic uint32_t state; /* DESCRIPTION_FREE, ... */
+    _Atomic uint32_t generation;         /* grows when it is freed */
+    _Atomic uint32_t native;             /* enum description_native */
+    _Atomic uint32_t shared; /* 1: was inherited once; another process may hold either end */
+    uint32_t kind;           /* enum description_kind; constant while live, like the next two */
+    uint32_t rx;             /* buf that it reads, or ARENA_NONE */
+    uint32_t tx;             /* buf that it writes, or ARENA_NONE */
+    _Atomic int32_t error;   /* sk_err: a positive errno, reported once */
+    _Atomic uint32_t status; /* O_NONBLOCK, O_DIRECT */
+    _Atomic uint32_t receive_low; /* SO_RCVLOWAT */
+    _Atomic int32_t peek_offset;
+    uint32_t peer; /* the description at the other end, as it was made; constant while live */
     uint32_t peer_generation;
     uint32_t rx_generation; /* of the bufs, when it was made */
     uint32_t tx_generation;
-    uint32_t maker;          /* slot of the process that made it */
-    _Atomic uint32_t status; /* O_NONBLOCK, O_DIRECT */
-    _Atomic uint32_t shared; /* 1: was inherited once; another process may hold either end */
-    _Atomic int32_t error;   /* sk_err: a positive errno, reported once */
-    _Atomic int32_t peek_offset;
-    _Atomic uint32_t receive_low;       /* SO_RCVLOWAT */
-    _Atomic uint32_t identified;        /* 1: identity holds */
+    uint32_t maker;                     /* slot of the process that made it */
     _Atomic int64_t receive_timeout_ns; /* 0: none; < 0: at once */
     _Atomic int64_t send_timeout_ns;
     struct host_identity identity;
-    _Atomic int32_t sample_fd; /* a number under which `maker` had it, for taking it over */
-    _Atomic uint32_t native;   /* 1: the kernel serves it from now on */
+    _Atomic uint32_t identified; /* 1: identity holds */
+    _Atomic int32_t sample_fd;   /* a number under which `maker` had it, for taking it over */
+    uint32_t epoll;              /* of an epoll instance: its index (epoll.h) */
+    _Atomic uint32_t watchers;   /* items of epoll sets that watch it: index + 1 of the newest */
     _Atomic uint64_t holders[HOLDER_WORDS];
-    uint64_t rest[18];
+    struct description_owner owner;
+    uint64_t rest[12];
 };
 static_assert(sizeof(struct description) == 384, "arena.def gives 384");
 
@@ -69,8 +83,25 @@ static inline uint32_t description_index(const struct description *description)
 
 static inline bool description_is_socket(const struct description *description)
 {
-    return description->kind >= DESCRIPTION_STREAM;
+    return description->kind == DESCRIPTION_STREAM || description->kind == DESCRIPTION_SEQPACKET;
 }
+
+/* A sender met no room, and was told so or waits: sock_alloc_send_pskb, sock_wait_for_wmem. */
+static inline void description_met_full(struct description *description, bool told)
+{
+    if (atomic_load_explicit(&description->owner.waiter_out, memory_order_relaxed) != 0) {
+        atomic_store_explicit(&description->owner.full, told, memory_order_relaxed);
+    }
+}
+
+/*
+ * Whether `link`, one of owner's waiters, stands for a registration: not so when the process that
+ * made it died before it had said that the waiter outlives it.
+ */
+bool description_owner_waits(const struct description *description, uint32_t link);
+
+/* O_ASYNC is off from now on. Requires: no lock. */
+void description_disown(struct emu_task *self, struct description *description);
 
 /* One of the two ends that a new channel gets. */
 struct description_plan {
@@ -79,6 +110,9 @@ struct description_plan {
     uint32_t tx;
     uint32_t status;
 };
+
+/* Makes one that has no other end, an epoll instance. Returns its index, or ARENA_NONE. */
+uint32_t description_create_set(struct emu_task *self, uint32_t epoll);
 
 /*
  * Makes two descriptions, each other's peer, that this process holds; they own the bufs then.
@@ -104,14 +138,67 @@ void description_drop(struct emu_task *self, uint32_t index, uint32_t slot);
  */
 void description_end(struct emu_task *self, struct description *description);
 
-/* Poll bits that hold now. Takes no lock. Linux: pipe_poll, unix_poll. */
-uint32_t description_readiness(const struct description *description);
+/*
+ * The same for the other end of `description`, which the kernel shows closed: its own record may
+ * say so already, or be about to. Requires: the caller's process holds `description`.
+ */
+void description_end_other(struct emu_task *self, struct description *description);
+
+/*
+ * What a description's end means for epoll sets: they forget it, and an instance forgets what it
+ * watches. Requires: no lock. Defined by epoll.c, which stands above.
+ */
+void epoll_description_dies(struct emu_task *self, struct description *description);
+
+/* Poll bits that hold now for an epoll instance, as far as they are the emulator's. */
+uint32_t epoll_readiness(uint32_t epoll);
 
 /*
  * A direction is the kernel's, and the description doesn't say so: whoever handed it over died
- * before it was done. emu_native_one() completes it.
+ * before it was done. emu_native_one() completes it. Stands beside the bits of poll.
  */
-bool description_half_native(const struct description *description);
+#define READINESS_HALF_NATIVE (1u << 16)
+
+/*
+ * Poll bits that hold now, and READINESS_HALF_NATIVE. Takes no lock; two cache lines for a pipe's
+ * end, three for a socket. Requires: it isn't native. Linux: pipe_poll, unix_poll.
+ */
+static inline uint32_t description_look(const struct description *description)
+{
+    uint32_t reads = description->rx; /* once: another thread may close it, and a third reuse it */
+    uint32_t writes = description->tx;
+    uint32_t rx = reads != ARENA_NONE ? buf_bits(buf_at(reads)) : 0;
+    uint32_t tx = writes != ARENA_NONE ? buf_bits(buf_at(writes)) : 0;
+    uint32_t bits;
+
+    static_assert(BUF_IN == POLLIN && BUF_OUT == POLLOUT && BUF_READER_GONE == POLLERR &&
+                      BUF_WRITER_GONE == POLLHUP && POLLIN << 6 == POLLRDNORM &&
+                      POLLOUT << 6 == POLLWRNORM && POLLOUT << 7 == POLLWRBAND,
+                  "bits that only move");
+    bits = (rx & BUF_IN) | (tx & BUF_OUT);
+    bits |= bits << 6;
+    if (EMU_UNLIKELY((rx | tx) & BUF_NATIVE)) {
+        bits |= READINESS_HALF_NATIVE;
+    }
+    if (!description_is_socket(description)) {
+        return bits | (rx & BUF_WRITER_GONE) | (tx & BUF_READER_GONE);
+    }
+    bits |= (tx & BUF_OUT) << 7;
+    if (EMU_UNLIKELY(rx & BUF_SHUT)) {
+        bits |= POLLIN | POLLRDNORM | POLLRDHUP | (tx & BUF_SHUT ? POLLHUP : 0);
+    }
+    /* After the words: who sees the end that came with an error sees the error. */
+    if (EMU_UNLIKELY(atomic_load_explicit(&description->error, memory_order_relaxed) != 0)) {
+        bits |= POLLERR;
+    }
+    return bits;
+}
+
+/* Poll bits that hold now. */
+static inline uint32_t description_readiness(const struct description *description)
+{
+    return description_look(description) & ~READINESS_HALF_NATIVE;
+}
 
 /* Reads and clears the pending error: positive errno or 0. */
 int description_take_error(struct description *description);

@@ -14,8 +14,8 @@
  *               stands in self->progress, the real call is made for the rest, and its result is
  *               added (emu_native_result() does the sum).
  *
- * A call sleeps for the guest in one loop alone (wait.c), through `process->sleep` or, with real
- * descriptors in the set, in the kernel's poll (poll_set.c). SIGPIPE is not raised in
+ * A call sleeps for the guest in one loop alone (wait.c), through `process->sleep` or, with the
+ * kernel's descriptors to watch, through `process->poll`. SIGPIPE is not raised in
  * here: self->sigpipe says that the caller must raise it before it returns.
  *
  * Signals: a caller whose thread can be interrupted counts each handler it ran in
@@ -42,6 +42,7 @@
 #define EMU_NATIVE INT64_MIN /* the caller makes the real call */
 
 struct emu_task;
+struct epoll_event;
 struct robust_list_head;
 
 /* What to do with a socket type: --policy and --unmodeled. */
@@ -92,6 +93,7 @@ int emu_options_parse(const char *option, struct emu_options *ret_options);
 struct emu_process {
     uint32_t slot; /* this process's record in the arena */
     int32_t pid;
+    _Atomic uint32_t tasks; /* threads that have come; never fewer than there are */
     struct emu_options options;
 
     /*
@@ -100,6 +102,12 @@ struct emu_process {
      */
     int64_t (*sleep)(struct emu_task *self, const _Atomic uint32_t *word, uint32_t expected,
                      uint64_t deadline_ns);
+    /*
+     * ppoll(2) with descriptors of the kernel's among them. NULL: host_poll(). A user that has
+     * `sleep` alone runs virtual tasks: they go to the kernel for real descriptors only.
+     */
+    int (*poll)(struct emu_task *self, struct pollfd *fds, nfds_t count, int64_t timeout_ns,
+                const sigset_t *mask);
     /* Runs handlers that were put off while self->critical was positive. NULL: none ever are. */
     void (*deliver)(struct emu_task *self);
     /* Where the guest called from: two words for the report, both 0 when unknown. */
@@ -120,11 +128,17 @@ struct emu_task {
     bool signals_put_off;            /* a handler waits for `critical` to fall to 0 */
     uint32_t interrupts;             /* handlers that ran in this thread */
     uint32_t interrupts_final;       /* ... of these, without SA_RESTART */
+    uint32_t sleep_word;             /* the wake word as it was when the call last looked around */
+    bool interrupted;                /* since then a handler came, and nothing before it */
+    bool behind_first;               /* sendmmsg, recvmmsg: the next sleep doesn't restart */
     uint64_t progress;               /* out, with EMU_NATIVE: bytes moved before the switch */
     uint32_t spin_ns;                /* adaptive: how long the next spin may last */
-    int bell;                        /* epoll instance that watches the session's bell, or -1 */
     uint32_t spins;                  /* spins so far: now and then one is tried in full */
     uint32_t pinned;                 /* index + 1 of the description that a blocked call keeps */
+    uint32_t *pins;                  /* what blocked calls of poll keep (fdtab.h); NULL: pins_own */
+    uint32_t pins_count;             /* of them */
+    uint64_t pins_size;              /* of that memory, in bytes */
+    uint32_t pins_own[16];           /* room for the few of most calls */
     const void *wait_frame;          /* frame of the blocked call, or NULL: see emu_task_clear() */
     void *scratch;                   /* memory for large sets of poll, kept between calls */
     uint64_t scratch_size;           /* in bytes */
@@ -262,6 +276,9 @@ void emu_fd_invalidate(struct emu_task *self, int fd);
 /* True when `fd` is emulated now (and not native). One load; no lock. */
 bool emu_fd_is_emulated(int fd);
 
+/* The same, and true of epoll instances and of what was emulated once: what close and dup ask. */
+bool emu_fd_is_known(int fd);
+
 /* ---- Task ---- */
 
 /* Prepares this thread's handle. Call again in the child after fork. */
@@ -272,6 +289,12 @@ void emu_task_leave(struct emu_task *self);
 
 /* A handler ran in this thread: see the top. */
 void emu_task_interrupt(struct emu_task *self, bool restart);
+
+/*
+ * A signal that the emulator sent where Linux's kernel does (SIGIO, F_SETSIG): its siginfo becomes
+ * what Linux shows. Any other is left alone.
+ */
+void emu_signal_info(siginfo_t *info);
 
 /*
  * Undoes waits that were left by siglongjmp. Exceptions and cancellation unwind and need it not.
@@ -315,5 +338,83 @@ void emu_report_add(struct emu_task *self, enum emu_report_kind kind, const char
 
 /* The i-th entry, or NULL behind the last. The pointer stays good while the arena is mapped. */
 const struct emu_report *emu_report_get(uint32_t index);
+
+/* ---- Who waits for what ---- */
+
+/* The calls of calls.def, for naming one. */
+enum emu_call_id {
+    EMU_CALL_NONE,
+#define CALL(name, group, signature, parameters, level, note) EMU_CALL_##name,
+#include "calls.def"
+#undef CALL
+};
+
+/* "read"; "" for EMU_CALL_NONE and what isn't one. */
+const char *emu_call_name(uint32_t call);
+
+enum emu_channel_kind {
+    EMU_CHANNEL_OTHER, /* not a channel, or it was closed meanwhile */
+    EMU_CHANNEL_PIPE,
+    EMU_CHANNEL_STREAM,
+    EMU_CHANNEL_SEQPACKET,
+    EMU_CHANNEL_EPOLL, /* an epoll instance: has no directions and no other end */
+};
+
+/* One direction of a channel: what is unread in it, and what there is room for. */
+struct emu_fill {
+    bool there;        /* the descriptor reads (or writes) this direction */
+    bool native;       /* the kernel has it: the figures say nothing */
+    uint32_t bytes;    /* unread */
+    uint32_t pieces;   /* slots of a pipe in use; records or skbs of a socket */
+    uint32_t used;     /* what the limit counts: bytes of a pipe, charge of a socket */
+    uint32_t capacity; /* bytes of a pipe, SO_SNDBUF of a socket */
+    uint32_t slots;    /* of a pipe; 0: sockets have none */
+};
+
+/* A descriptor that a blocked call waits for. */
+struct emu_blocked_fd {
+    int32_t fd;
+    uint32_t events; /* POLL* bits it waits for */
+    enum emu_channel_kind kind;
+    uint32_t number;      /* of the channel: no two that live have the same */
+    uint32_t description; /* for emu_session_holders(), like the next three */
+    uint32_t generation;
+    uint32_t peer;
+    uint32_t peer_generation;
+    int32_t peer_maker; /* pid of who made the other end, 0: unknown; and a number it had there */
+    int32_t peer_sample_fd;
+    struct emu_fill in;  /* what can be read from fd */
+    struct emu_fill out; /* what was written to fd */
+};
+
+#define EMU_BLOCKED_FDS 4 /* a call of poll shows so many */
+
+/* A task that sleeps inside the emulator. */
+struct emu_blocked {
+    int32_t pid;
+    uint32_t tid;
+    uint32_t call;      /* enum emu_call_id; read and write also stand for their kin */
+    uint32_t count;     /* descriptors that the call looks at; `fds` shows the first of them */
+    uint64_t size;      /* bytes asked for, */
+    uint64_t done;      /* ... and moved so far */
+    int64_t timeout_ns; /* of the call; < 0: none */
+    uint64_t since_ns;  /* when it slept first, CLOCK_MONOTONIC */
+    uint64_t frame;     /* address of a frame in its stack: return address at + 8, then older */
+    int32_t set_fd;     /* epoll_wait: the instance, and `fds` are entries of it; else -1 */
+    uint32_t fd_count;  /* of `fds` */
+    struct emu_blocked_fd fds[EMU_BLOCKED_FDS];
+};
+
+/*
+ * Finds the next task that is blocked, from record *index on; *index moves behind it. Safe while
+ * everything changes: what it gives was so at some moment, object by object. Takes no lock.
+ *
+ * Returns false: there are no more.
+ */
+bool emu_session_blocked(uint32_t *index, struct emu_blocked *ret_blocked);
+
+/* Pids that have the description open, at most `max`. Returns their number; 0: it was closed. */
+uint32_t emu_session_holders(uint32_t description, uint32_t generation, int32_t *ret_pids,
+                             uint32_t max);
 
 #endif

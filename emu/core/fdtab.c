@@ -7,21 +7,28 @@
 
 _Atomic uint64_t fdtab_entries[EMU_MAX_FDS];
 
-static _Atomic uint32_t references[EMU_MAX_DESCRIPTIONS];
-static _Atomic uint32_t pins[EMU_MAX_DESCRIPTIONS];
+/* References, pins among them, and above them how many of these are pins. */
+static _Atomic uint64_t counts[EMU_MAX_DESCRIPTIONS];
 static _Atomic int32_t pin_fds[EMU_MAX_DESCRIPTIONS]; /* fd + 1; 0: none */
 static _Atomic int top;
 
 #define PIN_FD_MIN 500 /* hidden copies stay out of the way of the guest's low numbers */
 
+#define ONE_PIN ((1ull << 32) + 1)
+
+static uint32_t pins_of(uint32_t index)
+{
+    return (uint32_t)(atomic_load(&counts[index]) >> 32);
+}
+
 void fdtab_ref(uint32_t index)
 {
-    atomic_fetch_add(&references[index], 1);
+    atomic_fetch_add(&counts[index], 1);
 }
 
 void fdtab_unref(struct emu_task *self, uint32_t index)
 {
-    if (atomic_fetch_sub(&references[index], 1) == 1) {
+    if ((uint32_t)atomic_fetch_sub(&counts[index], 1) == 1) {
         description_drop(self, index, self->process->slot);
     }
 }
@@ -66,29 +73,102 @@ void fdtab_set(struct emu_task *self, int fd, uint32_t index)
 void fdtab_pin(struct emu_task *self, uint32_t index)
 {
     (void)self;
-    fdtab_ref(index);
-    atomic_fetch_add(&pins[index], 1);
+    atomic_fetch_add(&counts[index], ONE_PIN);
 }
 
 void fdtab_unpin(struct emu_task *self, uint32_t index)
 {
-    if (atomic_fetch_sub(&pins[index], 1) == 1) {
+    uint64_t before = atomic_fetch_sub(&counts[index], ONE_PIN);
+
+    if (before >> 32 == 1 && EMU_UNLIKELY(atomic_load(&pin_fds[index]) != 0)) {
         int copy = atomic_exchange(&pin_fds[index], 0);
 
         if (copy != 0) {
             host_close(copy - 1);
         }
     }
-    fdtab_unref(self, index);
+    if ((uint32_t)before == 1) {
+        description_drop(self, index, self->process->slot);
+    }
+}
+
+static uint32_t *pins_of_task(struct emu_task *self)
+{
+    return self->pins ? self->pins : self->pins_own;
+}
+
+/* Room for one more in the task's list: false when there is no memory. */
+static bool pins_grow(struct emu_task *self)
+{
+    uint64_t used = self->pins_count * sizeof *self->pins;
+    uint64_t size = 2 * used + EMU_PAGE;
+    uint32_t *grown;
+
+    if (EMU_LIKELY(used < (self->pins ? self->pins_size : sizeof self->pins_own))) {
+        return true;
+    }
+    grown = host_memory_private(size);
+    if (!grown) {
+        return false;
+    }
+    memcpy(grown, pins_of_task(self), used);
+    if (self->pins) {
+        host_memory_unmap(self->pins, self->pins_size);
+    }
+    self->pins = grown;
+    self->pins_size = size;
+    return true;
+}
+
+bool fdtab_pin_one_more(struct emu_task *self, uint32_t index)
+{
+    if (!pins_grow(self)) {
+        return false;
+    }
+    fdtab_pin(self, index);
+    pins_of_task(self)[self->pins_count++] = index;
+    return true;
+}
+
+void fdtab_unpin_to(struct emu_task *self, uint32_t mark)
+{
+    while (self->pins_count > mark) {
+        fdtab_unpin(self, pins_of_task(self)[--self->pins_count]);
+    }
 }
 
 void fdtab_keep_for_pins(int fd, uint32_t index)
 {
-    if (EMU_LIKELY(atomic_load(&pins[index]) == 0) || atomic_load(&pin_fds[index]) != 0 ||
-        atomic_load(&references[index]) > atomic_load(&pins[index]) + 1) {
+    uint64_t now = atomic_load(&counts[index]);
+
+    if (EMU_LIKELY(now >> 32 == 0) || atomic_load(&pin_fds[index]) != 0 ||
+        (uint32_t)now > (now >> 32) + 1) {
         return;
     }
     atomic_store(&pin_fds[index], (int)host_fcntl(fd, F_DUPFD_CLOEXEC, PIN_FD_MIN) + 1);
+}
+
+int fdtab_number(int fd, uint32_t index)
+{
+    if (fdtab_get_any(fd) == description_at(index)) {
+        return fd;
+    }
+    return atomic_load(&pin_fds[index]) - 1;
+}
+
+int fdtab_find(int hint, uint32_t index)
+{
+    int end = atomic_load(&top);
+
+    if (fdtab_get_any(hint) == description_at(index)) {
+        return hint;
+    }
+    for (int fd = 0; fd < end && fdtab_references(index) > 0; fd++) {
+        if (fdtab_get_any(fd) == description_at(index)) {
+            return fd;
+        }
+    }
+    return -1;
 }
 
 int64_t fdtab_close(struct emu_task *self, int fd)
@@ -114,16 +194,12 @@ void fdtab_forget_pins(struct emu_task *self)
     uint32_t used = atomic_load(&arena->header.descriptions.fresh);
 
     for (uint32_t i = 0; i < used; i++) {
-        uint32_t count = atomic_exchange(&pins[i], 0);
-        int copy = count > 0 ? atomic_exchange(&pin_fds[i], 0) : 0;
-
-        if (copy != 0) {
-            host_close(copy - 1);
-        }
-        for (; count > 0; count--) {
-            fdtab_unref(self, i);
+        for (uint32_t count = pins_of(i); count > 0; count--) {
+            fdtab_unpin(self, i);
         }
     }
+    self->pins_count = 0; /* a handler forked, and the child returns into the call */
+    self->pinned = 0;
 }
 
 void fdtab_reset(void)
@@ -134,7 +210,7 @@ void fdtab_reset(void)
         atomic_store(&fdtab_entries[fd], 0);
     }
     atomic_store(&top, 0);
-    memset((void *)references, 0, sizeof references);
+    memset((void *)counts, 0, sizeof counts);
 }
 
 int fdtab_top(void)
@@ -144,10 +220,15 @@ int fdtab_top(void)
 
 uint32_t fdtab_references(uint32_t index)
 {
-    return atomic_load(&references[index]);
+    return (uint32_t)atomic_load(&counts[index]);
 }
 
 bool emu_fd_is_emulated(int fd)
 {
     return fdtab_get(fd) != NULL;
+}
+
+bool emu_fd_is_known(int fd)
+{
+    return fdtab_present(fd);
 }

@@ -43,6 +43,37 @@ static inline struct description *fdtab_get(int fd)
     return description;
 }
 
+/* The same, but also of an epoll instance and of a channel that was handed over. */
+static inline struct description *fdtab_get_any(int fd)
+{
+    uint64_t entry;
+    struct description *description;
+
+    if (EMU_UNLIKELY((unsigned)fd >= EMU_MAX_FDS)) {
+        return NULL;
+    }
+    entry = atomic_load_explicit(&fdtab_entries[fd], memory_order_acquire);
+    if ((uint32_t)entry == 0) {
+        return NULL;
+    }
+    description = description_at((uint32_t)entry - 1);
+    return (uint32_t)(entry >> 32) ==
+                   atomic_load_explicit(&description->generation, memory_order_relaxed)
+               ? description
+               : NULL;
+}
+
+/* The description behind fd that is still the emulator's to serve, an epoll instance's too. */
+static inline struct description *fdtab_get_served(int fd)
+{
+    struct description *description = fdtab_get_any(fd);
+
+    return description && atomic_load_explicit(&description->native, memory_order_relaxed) !=
+                              DESCRIPTION_HANDED_OVER
+               ? description
+               : NULL;
+}
+
 /* True when the number has an entry, also one whose channel went native: for closing. */
 static inline bool fdtab_present(int fd)
 {
@@ -73,8 +104,26 @@ void fdtab_unref(struct emu_task *self, uint32_t index);
 void fdtab_pin(struct emu_task *self, uint32_t index);
 void fdtab_unpin(struct emu_task *self, uint32_t index);
 
+/*
+ * Pins of a call that waits for many: they are noted in the task, so that they are undone also when
+ * a handler leaves the call by a jump. False: no memory for the note, and nothing is pinned.
+ */
+bool fdtab_pin_one_more(struct emu_task *self, uint32_t index);
+
+/* Undoes the task's newest pins until `mark` of them are left. */
+void fdtab_unpin_to(struct emu_task *self, uint32_t mark);
+
 /* Called before a descriptor of the description is closed: keeps a copy for the pins, if any. */
 void fdtab_keep_for_pins(int fd, uint32_t index);
+
+/*
+ * A number under which the kernel has the placeholder of a description now: `fd` while it still
+ * stands for it, else the pins' hidden copy, else -1.
+ */
+int fdtab_number(int fd, uint32_t index);
+
+/* A number of this process for the description: `hint` if it is one, else any; -1: none. */
+int fdtab_find(int hint, uint32_t index);
 
 /* In a fork's child: blocked calls of the parent's other threads keep nothing here. */
 void fdtab_forget_pins(struct emu_task *self);

@@ -45,6 +45,9 @@ int64_t host_syscall(long number, long a, long b, long c, long d, long e, long f
  */
 int host_copy(void *to, const void *from, size_t size);
 
+/* host_copy() of the revents of `count` entries, upwards: 0, or -EFAULT after some of them. */
+int host_put_revents(struct pollfd *to, const struct pollfd *from, size_t count);
+
 /*
  * For the handler of SIGSEGV and SIGBUS: when the context stands in host_copy, makes it return
  * -EFAULT and answers true.
@@ -84,12 +87,38 @@ short host_poll_one(int fd, short events);
 /* ppoll(2) itself: may block; `timeout_ns` < 0 waits for ever; mask may be NULL. */
 int host_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset_t *mask);
 
-/* A bell wakes tasks that sleep in poll: a FIFO that is written to and hardly ever read. */
-int host_bell_create(void);                /* a FIFO's fd, read and write, non-blocking */
-int host_bell_watch(int bell);             /* an epoll fd, close-on-exec, edge-triggered on it */
-void host_bell_ring(int bell);             /* never fails: a full bell is drained by who rings */
-void host_ring_other(int32_t pid, int fd); /* a byte into another process's pipe, if possible */
-void host_bell_harvest(int watch);         /* makes the watching epoll fd quiet again */
+/* A real epoll instance; `events` is the guest's array and may be bad. None of them blocks. */
+int host_epoll_create(int flags);
+int host_epoll_ctl(int epoll, int operation, int fd, uint32_t events, uint64_t data);
+int host_epoll_take(int epoll, void *ret_events, int max); /* epoll_wait with a time-out of 0 */
+
+/* The data word of an entry whose upper 16 bits are `tag`, from /proc; 0: there is none. */
+uint64_t host_epoll_find(int epoll, uint16_t tag);
+
+/*
+ * A task's own bell: a socket that shows POLLIN once it was rung. Anybody rings it by name, from
+ * any process of the same network namespace, through a sender. Either's number is hidden but in the
+ * guest's table, so it may be somebody else's by now: ask host_bell_stands() before using it. The
+ * number is above `above`; a name is never 0.
+ */
+struct host_bell {
+    int fd;
+    uint32_t cookie;  /* 0: none */
+    uint32_t network; /* in which names are known: SO_NETNS_COOKIE; 0: unknown */
+};
+int host_bell_open(int above, struct host_bell *ret_bell, uint64_t *ret_name);
+int host_bell_sender(int above, struct host_bell *ret_sender);
+bool host_bell_stands(const struct host_bell *bell);
+int host_bell_send(const struct host_bell *sender, uint64_t name); /* 0 or -errno */
+void host_bell_take(const struct host_bell *bell);                 /* takes one ring in */
+
+/* The session's bell, for those who can't be rung by name: a FIFO, written to and hardly read. */
+int host_bell_create(void);                  /* a FIFO's fd, read and write, non-blocking */
+int host_bell_watch(int bell);               /* an epoll fd, close-on-exec, edge-triggered on it */
+bool host_bell_watches(int watch, int bell); /* whether `watch` is such an fd still */
+void host_bell_harvest(int watch);           /* makes the watching epoll fd quiet again */
+void host_bell_ring(int bell);               /* never fails: a full bell is drained by who rings */
+void host_ring_other(int32_t pid, int fd);   /* a byte into another process's pipe, if possible */
 
 /* Reopens the pipe behind `fd` through /proc/self/fd for writing, non-blocking. */
 int host_reopen_writer(int fd);

@@ -13,15 +13,12 @@
 #include <linux/futex.h>
 #include <linux/memfd.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/rseq.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
-
-#define HIDDEN_FD_MIN 500 /* numbers of our own begin here */
 
 _Thread_local bool host_copy_slow __attribute__((tls_model("initial-exec")));
 
@@ -141,12 +138,30 @@ __asm__(".text\n"
         "    rep movsb\n"
         "    xor %eax, %eax\n"
         "    ret\n"
+        /* host_put_revents_asm(to, from, count): the same way out of a fault, so inside the range.
+         * Two bytes of each entry, upwards. Requires: count > 0. */
+        ".type host_put_revents_asm, @function\n"
+        ".globl host_put_revents_asm\n"
+        ".hidden host_put_revents_asm\n"
+        ".p2align 4\n"
+        "host_put_revents_asm:\n"
+        "    lea (%rsi,%rdx,8), %r8\n"
+        "1:  movzwl 6(%rsi), %eax\n"
+        "    mov %ax, 6(%rdi)\n"
+        "    add $8, %rsi\n"
+        "    add $8, %rdi\n"
+        "    cmp %r8, %rsi\n"
+        "    jb 1b\n"
+        "    xor %eax, %eax\n"
+        "    ret\n"
         "host_copy_asm_fault:\n"
         "    mov $-14, %eax\n"
         "    ret\n"
         ".size host_copy_asm, . - host_copy_asm\n");
 
 int host_copy_asm(void *to, const void *from, size_t size) __attribute__((visibility("hidden")));
+int host_put_revents_asm(struct pollfd *to, const struct pollfd *from, size_t count)
+    __attribute__((visibility("hidden")));
 extern const char host_copy_asm_fault[] __attribute__((visibility("hidden")));
 
 /* A fault would kill a thread that blocks SIGSEGV: the kernel copies instead, and says EFAULT. */
@@ -166,6 +181,20 @@ int host_copy(void *to, const void *from, size_t size)
         return copy_by_kernel(to, from, size);
     }
     return host_copy_asm(to, from, size);
+}
+
+int host_put_revents(struct pollfd *to, const struct pollfd *from, size_t count)
+{
+    static_assert(offsetof(struct pollfd, revents) == 6 && sizeof *to == 8, "the assembly's");
+    if (EMU_LIKELY(!host_copy_slow)) {
+        return count > 0 ? host_put_revents_asm(to, from, count) : 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (copy_by_kernel(&to[i].revents, &from[i].revents, sizeof to->revents) < 0) {
+            return -EFAULT;
+        }
+    }
+    return 0;
 }
 
 bool host_copy_recover(void *ucontext)
@@ -305,36 +334,6 @@ int host_poll(struct pollfd *fds, nfds_t count, int64_t timeout_ns, const sigset
     struct timespec timeout = { timeout_ns / 1000000000, timeout_ns % 1000000000 };
 
     return (int)CALL5(SYS_ppoll, fds, count, timeout_ns < 0 ? NULL : &timeout, mask, _NSIG / 8);
-}
-
-int host_bell_watch(int bell)
-{
-    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
-    int low = (int)CALL1(SYS_epoll_create1, EPOLL_CLOEXEC);
-    int fd;
-
-    if (low < 0) {
-        return low;
-    }
-    /* Out of the way of the guest's lowest free number; where the limit is low, it must stay. */
-    fd = (int)host_fcntl(low, F_DUPFD_CLOEXEC, HIDDEN_FD_MIN);
-    if (fd >= 0) {
-        host_close(low);
-    } else {
-        fd = low;
-    }
-    if (CALL4(SYS_epoll_ctl, fd, EPOLL_CTL_ADD, bell, &event) < 0) {
-        host_close(fd);
-        return -EBADF;
-    }
-    return fd;
-}
-
-void host_bell_harvest(int watch)
-{
-    struct epoll_event event;
-
-    host_syscall(SYS_epoll_wait, watch, (long)&event, 1, 0, 0, 0);
 }
 
 void host_bell_ring(int bell)

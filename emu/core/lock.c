@@ -75,6 +75,33 @@ void lock_release(struct emu_task *self, struct lock *lock)
     self->lock_held = NULL;
 }
 
+/*
+ * While the word is waited for and taken, list_op_pending names it as with any lock; then it goes
+ * to the head of the list, and list_op_pending is free for the next.
+ */
+void outer_lock_acquire(struct emu_task *self, struct outer_lock *outer)
+{
+    lock_acquire(self, &outer->lock);
+    outer->next = self->robust->list.next;
+    atomic_signal_fence(memory_order_seq_cst);
+    self->robust->list.next = PENDING_OF(&outer->lock);
+    atomic_signal_fence(memory_order_seq_cst);
+    self->robust->list_op_pending = self->robust_saved;
+    self->lock_held = NULL;
+}
+
+void outer_lock_release(struct emu_task *self, struct outer_lock *outer)
+{
+    EMU_DEBUG_ASSERT(self->lock_held == NULL);
+    self->robust_saved = self->robust->list_op_pending;
+    self->lock_held = &outer->lock;
+    self->robust->list_op_pending = PENDING_OF(&outer->lock);
+    atomic_signal_fence(memory_order_seq_cst);
+    self->robust->list.next = outer->next;
+    atomic_signal_fence(memory_order_seq_cst);
+    lock_release(self, &outer->lock);
+}
+
 bool lock_is_mine(const struct emu_task *self, const struct lock *lock)
 {
     return (atomic_load_explicit(&lock->word, memory_order_relaxed) & FUTEX_TID_MASK) == self->tid;

@@ -6,7 +6,8 @@
  * marks it FUTEX_OWNER_DIED and wakes a sleeper when the thread dies, by SIGKILL and by exec too
  * (kernel/futex/core.c:exit_robust_list). Only one lock can be named there:
  *
- *   - No thread ever holds two locks of the arena. Debug builds assert it.
+ *   - No thread ever holds two locks of the arena, but for one `outer_lock` around one `lock`.
+ *     Debug builds assert it.
  *   - A handler of the guest never runs while one is held (emu.h: critical).
  *
  * Whoever takes a dead owner's lock finds the object consistent, because each object publishes its
@@ -15,8 +16,10 @@
 #ifndef EMU_LOCK_H
 #define EMU_LOCK_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct emu_task;
@@ -33,6 +36,23 @@ void lock_acquire(struct emu_task *self, struct lock *lock);
 
 /* Requires: this task holds the lock. */
 void lock_release(struct emu_task *self, struct lock *lock);
+
+/*
+ * A lock that may be held while others of the first kind are taken and released, one at a time. It
+ * stands in the thread's robust list itself, where list_op_pending leaves it alone. Who takes it
+ * after its owner died must look whether what it guards was being changed.
+ */
+struct outer_lock {
+    struct lock lock;
+    char pad[28];
+    void *next; /* of the robust list: an address of the owner's, meaningless to everybody else */
+};
+
+static_assert(offsetof(struct outer_lock, next) == 32, "glibc's place of the link: lock.c");
+
+/* Requires: this task holds no lock of either kind. */
+void outer_lock_acquire(struct emu_task *self, struct outer_lock *outer);
+void outer_lock_release(struct emu_task *self, struct outer_lock *outer);
 
 /* True when this task holds it: for assertions. */
 bool lock_is_mine(const struct emu_task *self, const struct lock *lock);

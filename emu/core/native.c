@@ -12,6 +12,7 @@
  * that end is closed for good and nobody shares ours, a fresh, preloaded pair is put over our
  * numbers. What can't be had is refused before anything has changed.
  */
+#include "epoll.h"
 #include "process.h"
 #include "stream.h"
 
@@ -64,11 +65,12 @@ static void set_packet_mode(int fd, bool on)
 static int move_direction(struct emu_task *self, uint32_t index, int fd)
 {
     struct socket_buf *buf = buf_at(index);
-    struct wake_list list = { 0 };
+    struct wake_list list;
     struct buf_state state;
     int64_t flags = fd >= 0 ? host_fcntl(fd, F_GETFL, 0) : 0;
     int rc = 0;
 
+    wake_list_init(&list);
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
     if (state.flags & BUF_MOVING) {
@@ -89,14 +91,14 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd)
     if (rc == 0) {
         state.flags = (uint16_t)((state.flags & ~BUF_MOVING) | BUF_NATIVE);
         buf_publish_locked(buf, &state);
-        wait_notify_locked(&buf->readers, POLLNVAL, &list);
-        wait_notify_locked(&buf->writers, POLLNVAL, &list);
+        queue_notify_locked(&buf->readers, POLLNVAL, &list);
+        queue_notify_locked(&buf->writers, POLLNVAL, &list);
     }
     lock_release(self, &buf->lock);
     if (fd >= 0 && state.kind == DESCRIPTION_PIPE_READER) {
         host_fcntl(fd, F_SETFL, (unsigned long)flags);
     }
-    wake_list_flush(&list);
+    wake_list_flush(self, &list);
     return rc;
 }
 
@@ -278,6 +280,22 @@ static int pipe_native(struct emu_task *self, int fd, struct description *descri
     return rc < 0 ? -EBUSY : 0;
 }
 
+/* An epoll instance is the kernel's when all that it watches is. */
+static int set_native(struct emu_task *self, const struct description *set)
+{
+    int rc = 0;
+
+    for (uint32_t bound = 0; bound < EMU_MAX_ITEMS && rc == 0; bound++) {
+        int fd = epoll_any_fd(self, set);
+
+        if (fd < 0) {
+            break;
+        }
+        rc = emu_native_one(self, fd);
+    }
+    return rc;
+}
+
 int emu_native_one(struct emu_task *self, int fd)
 {
     struct description *description = fdtab_get(fd);
@@ -285,7 +303,8 @@ int emu_native_one(struct emu_task *self, int fd)
     int rc;
 
     if (!description) {
-        return 0;
+        description = epoll_description(fd);
+        return description ? set_native(self, description) : 0;
     }
     peer = description_peer(description);
     rc = description_is_socket(description) ? socket_native(self, fd, description)
@@ -296,6 +315,10 @@ int emu_native_one(struct emu_task *self, int fd)
     atomic_store(&description->native, 1);
     if (peer) {
         atomic_store(&peer->native, 1);
+    }
+    epoll_hand_over(self, description);
+    if (peer) {
+        epoll_hand_over(self, peer);
     }
     description_wake(self, description, POLLNVAL);
     emu_report_add(self, EMU_REPORT_SWITCH,

@@ -37,41 +37,58 @@ static int64_t take_slots(struct transfer *transfer, struct buf_state *state)
     return (int64_t)moved;
 }
 
+/* What Linux says by kill_fasync() though nothing changed; wakes nobody. Requires: no lock. */
+static void tell_owner(struct emu_task *self, struct socket_buf *buf, struct wait_queue *queue)
+{
+    struct wake_list list;
+
+    if (EMU_LIKELY(atomic_load_explicit(&queue->first, memory_order_relaxed) == 0)) {
+        return;
+    }
+    wake_list_init(&list);
+    lock_acquire(self, &buf->lock);
+    queue_notify_locked(queue, WAITER_ASYNC, &list);
+    lock_release(self, &buf->lock);
+    wake_list_flush(self, &list);
+}
+
 static int64_t read_nothing_there(struct emu_task *self, struct transfer *transfer,
                                   const struct buf_state *state, struct wait_set *set, bool last)
 {
     struct description *description = transfer->description;
-    struct socket_buf *buf = buf_at(description->rx);
-    bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
+    enum channel_news news = CHANNEL_SAME;
     bool ended = state->flags & BUF_WRITER_GONE;
 
-    if (last || (shared && ended)) {
-        switch (channel_ask(self, transfer->fd, description)) {
-        case CHANNEL_CHANGED: return pipe_read_try(self, transfer, set, last);
-        case CHANNEL_ORPHAN: ended = false; break;
-        case CHANNEL_SAME: break;
+    if (last || (ended && atomic_load_explicit(&description->shared, memory_order_relaxed))) {
+        news = channel_ask(self, transfer->fd, description);
+        /* Also when the end was closed since we looked: then it is the truth that the kernel says.
+         */
+        if (news == CHANNEL_CHANGED || (news == CHANNEL_STUCK && !ended &&
+                                        buf_bits(buf_at(description->rx)) & BUF_WRITER_GONE)) {
+            return pipe_read_try(self, transfer, set, last);
         }
+        ended = ended && news != CHANNEL_ORPHAN;
     }
     if (ended) {
         return 0;
     }
     if (transfer->nonblock) {
+        tell_owner(self, buf_at(description->rx), &buf_at(description->rx)->writers);
         return -EAGAIN;
     }
-    wait_set_add(set, &buf->lock, &buf->readers, &buf->version,
-                 atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed), POLLIN | POLLRDNORM);
-    set->shared = shared;
-    return WAIT_BLOCK;
+    return channel_block(transfer, set, true, news);
 }
 
 int64_t pipe_read_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
 {
     struct transfer *transfer = op;
     struct buf_state state;
-    struct wake_list list = { 0 };
+    bool full;
+    struct wake_list list;
     struct socket_buf *buf;
     int64_t moved;
 
+    wake_list_init(&list);
     if (EMU_UNLIKELY(transfer->size == 0)) {
         return 0;
     }
@@ -84,17 +101,20 @@ int64_t pipe_read_try(struct emu_task *self, void *op, struct wait_set *set, boo
         lock_release(self, &buf->lock);
         return read_nothing_there(self, transfer, &state, set, last);
     }
+    full = state.seg_count >= state.limit;
     moved = take_slots(transfer, &state);
     if (moved > 0) {
         buf_publish_locked(buf, &state);
-        if (EMU_UNLIKELY(atomic_load_explicit(&buf->writers.first, memory_order_relaxed) != 0) &&
-            state.seg_count < state.limit) {
-            wait_notify_locked(&buf->writers, POLLOUT | POLLWRNORM, &list);
-        }
+    }
+    /* Only a pipe that was full wakes its writers: anon_pipe_read. An owner is told in any case. */
+    if (EMU_UNLIKELY(atomic_load_explicit(&buf->writers.first, memory_order_relaxed) != 0)) {
+        uint32_t room = full && state.seg_count < state.limit ? POLLOUT | POLLWRNORM : 0;
+
+        queue_notify_locked(&buf->writers, room | WAITER_ASYNC, &list);
     }
     lock_release(self, &buf->lock);
     if (EMU_UNLIKELY(list.count > 0)) {
-        wake_list_flush(&list);
+        wake_list_flush(self, &list);
     }
     return moved;
 }
@@ -140,21 +160,16 @@ static int fill_slots(struct transfer *transfer, struct buf_state *state, uint32
 static int64_t write_no_room(struct emu_task *self, struct transfer *transfer, struct wait_set *set,
                              bool last)
 {
-    struct description *description = transfer->description;
-    struct socket_buf *buf = buf_at(description->tx);
-    bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
+    enum channel_news news = last ? channel_ask(self, transfer->fd, transfer->description)
+                                  : CHANNEL_SAME;
 
-    if (last && channel_ask(self, transfer->fd, description) == CHANNEL_CHANGED) {
+    if (news == CHANNEL_CHANGED) {
         return pipe_write_try(self, transfer, set, last);
     }
     if (transfer->nonblock) {
         return transfer->done > 0 ? (int64_t)transfer->done : -EAGAIN;
     }
-    wait_set_add(set, &buf->lock, &buf->writers, &buf->version,
-                 atomic_load_explicit(&buf->reader_cpu, memory_order_relaxed),
-                 POLLOUT | POLLWRNORM);
-    set->shared = shared;
-    return WAIT_BLOCK;
+    return channel_block(transfer, set, false, news);
 }
 
 int64_t pipe_write_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
@@ -162,11 +177,13 @@ int64_t pipe_write_try(struct emu_task *self, void *op, struct wait_set *set, bo
     struct transfer *transfer = op;
     uint32_t status = atomic_load_explicit(&transfer->description->status, memory_order_relaxed);
     uint64_t before = transfer->done;
+    bool first = !transfer->started;
     struct buf_state state;
-    struct wake_list list = { 0 };
+    struct wake_list list;
     struct socket_buf *buf;
     int rc = 0;
 
+    wake_list_init(&list);
     if (EMU_UNLIKELY(transfer->size == 0)) {
         return 0;
     }
@@ -180,7 +197,7 @@ int64_t pipe_write_try(struct emu_task *self, void *op, struct wait_set *set, bo
         self->sigpipe = true; /* also after a partial write */
         return before > 0 ? (int64_t)before : -EPIPE;
     }
-    if (!transfer->started) {
+    if (first) {
         transfer->started = true;
         rc = merge(transfer, &state);
     }
@@ -189,13 +206,15 @@ int64_t pipe_write_try(struct emu_task *self, void *op, struct wait_set *set, bo
     }
     if (transfer->done > before) {
         buf_publish_locked(buf, &state);
-        if (EMU_UNLIKELY(atomic_load_explicit(&buf->readers.first, memory_order_relaxed) != 0)) {
-            wait_notify_locked(&buf->readers, POLLIN | POLLRDNORM, &list);
-        }
+    }
+    /* Also of a write that found no room or a bad buffer: anon_pipe_write. */
+    if (EMU_UNLIKELY(atomic_load_explicit(&buf->readers.first, memory_order_relaxed) != 0) &&
+        (first || transfer->done > before)) {
+        queue_notify_locked(&buf->readers, POLLIN | POLLRDNORM | WAITER_ASYNC, &list);
     }
     lock_release(self, &buf->lock);
     if (EMU_UNLIKELY(list.count > 0)) {
-        wake_list_flush(&list);
+        wake_list_flush(self, &list);
     }
     if (EMU_UNLIKELY(rc < 0)) {
         return transfer->done > 0 ? (int64_t)transfer->done : rc;
@@ -217,10 +236,11 @@ int pipe_resize(struct emu_task *self, struct description *description, uint32_t
 {
     uint32_t index = description->rx != ARENA_NONE ? description->rx : description->tx;
     struct socket_buf *buf = buf_at(index);
-    struct wake_list list = { 0 };
+    struct wake_list list;
     struct buf_state state;
     int rc = 0;
 
+    wake_list_init(&list);
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
     if (slots < state.seg_count) {
@@ -232,9 +252,9 @@ int pipe_resize(struct emu_task *self, struct description *description, uint32_t
     if (rc == 0) {
         state.limit = slots;
         buf_publish_locked(buf, &state);
-        wait_notify_locked(&buf->writers, POLLOUT | POLLWRNORM, &list);
+        queue_notify_locked(&buf->writers, POLLNVAL, &list); /* pipe_resize_ring: without a key */
     }
     lock_release(self, &buf->lock);
-    wake_list_flush(&list);
+    wake_list_flush(self, &list);
     return rc;
 }

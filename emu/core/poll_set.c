@@ -4,13 +4,13 @@
 #include "poll_set.h"
 
 #include "channel.h"
+#include "epoll.h"
 
 #include <errno.h>
 
-#define BITS_ALWAYS  (POLLERR | POLLHUP | POLLNVAL)
-#define WAS_EMULATED (1u << 31) /* in `want`: the number was emulated when the call began */
-#define BITS_READ    (POLLIN | POLLRDNORM | POLLRDBAND | POLLRDHUP | POLLPRI)
-#define BITS_WRITE   (POLLOUT | POLLWRNORM | POLLWRBAND)
+#define BITS_ALWAYS (POLLERR | POLLHUP | POLLNVAL) /* told whatever is asked for */
+#define BITS_READ   (POLLIN | POLLRDNORM | POLLRDBAND | POLLRDHUP | POLLPRI)
+#define BITS_WRITE  (POLLOUT | POLLWRNORM | POLLWRBAND)
 
 /* The task's scratch, grown to `size`; NULL when it is in use or there is no memory. */
 static void *take_scratch(struct emu_task *self, uint64_t size)
@@ -31,12 +31,14 @@ static void *take_scratch(struct emu_task *self, uint64_t size)
 
 int poll_set_init(struct emu_task *self, struct poll_set *set, uint32_t count)
 {
-    uint64_t size = count * (sizeof *set->fds + sizeof *set->want + 2 * sizeof *set->items) +
-                    (count + 1) * sizeof *set->real + 64;
+    uint64_t size = count * (sizeof *set->fds + sizeof *set->emulated + 2 * sizeof *set->items) +
+                    (count + BELL_ROOM) * sizeof *set->real + 64;
     char *memory = set->own;
 
     set->count = count;
     set->real_count = 0;
+    set->watched = false;
+    set->always = BITS_ALWAYS;
     set->mask = NULL;
     set->memory = NULL;
     set->memory_size = 0;
@@ -55,8 +57,8 @@ int poll_set_init(struct emu_task *self, struct poll_set *set, uint32_t count)
     set->fds = (void *)memory;
     memory += count * sizeof *set->fds;
     set->real = (void *)memory;
-    memory += (count + 1) * sizeof *set->real;
-    set->want = (void *)memory;
+    memory += (count + BELL_ROOM) * sizeof *set->real;
+    set->emulated = (void *)memory;
     return 0;
 }
 
@@ -69,19 +71,6 @@ void poll_set_fini(struct emu_task *self, struct poll_set *set)
     }
 }
 
-/* Bits of one emulated entry; asks its placeholder when the other end may have died unseen. */
-static uint32_t readiness(struct emu_task *self, int fd, struct description *description,
-                          uint32_t want, bool ask)
-{
-    uint32_t bits = description_readiness(description);
-
-    if (ask && !(bits & want) && atomic_load_explicit(&description->shared, memory_order_relaxed) &&
-        channel_ask(self, fd, description) == CHANNEL_CHANGED) {
-        bits = description_readiness(description);
-    }
-    return bits;
-}
-
 static void watch(struct wait_set *wait, const struct description *description, uint32_t events)
 {
     if (description->rx != ARENA_NONE) {
@@ -89,20 +78,33 @@ static void watch(struct wait_set *wait, const struct description *description, 
 
         wait_set_add(wait, &buf->lock, &buf->readers, &buf->version,
                      atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed),
-                     events & BITS_READ);
+                     (events & BITS_READ) | BITS_ALWAYS);
     }
     if (description->tx != ARENA_NONE && (description->rx == ARENA_NONE || events & BITS_WRITE)) {
         struct socket_buf *buf = buf_at(description->tx);
 
         wait_set_add(wait, &buf->lock, &buf->writers, &buf->version,
                      atomic_load_explicit(&buf->reader_cpu, memory_order_relaxed),
-                     events & BITS_WRITE);
+                     (events & BITS_WRITE) | BITS_ALWAYS);
     }
-    wait->shared |= atomic_load_explicit(&description->shared, memory_order_relaxed);
+}
+
+/* The bits that count for an entry. */
+static uint32_t wanted(const struct poll_set *set, const struct pollfd *entry)
+{
+    return (unsigned short)entry->events | set->always;
+}
+
+/* What the kernel says of a descriptor, and if it is an epoll instance, what we say. */
+static uint32_t instance_bits(struct emu_task *self, int fd, uint32_t bits)
+{
+    struct description *set = epoll_description(fd);
+
+    return set ? epoll_instance_bits(self, set, fd, bits) : bits;
 }
 
 /* Adds the kernel's answers for the real entries, which stand in `real` in the same order. */
-static int64_t merge_real(struct poll_set *set)
+static int64_t merge_real(struct emu_task *self, struct poll_set *set)
 {
     uint32_t ready = 0;
     uint32_t next = 0;
@@ -111,13 +113,20 @@ static int64_t merge_real(struct poll_set *set)
     if (rc < 0) {
         return rc;
     }
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (next >= set->real_count || set->real[next].fd != set->fds[i].fd) {
+    for (uint32_t i = 0; i < set->count && next < set->real_count; i++) {
+        struct pollfd *entry = &set->fds[i];
+        uint32_t bits;
+
+        if (set->real[next].fd != entry->fd) {
             continue;
         }
-        set->fds[i].revents = (short)((uint32_t)set->real[next].revents & set->want[i]);
-        ready += set->fds[i].revents != 0;
-        if (set->real[next].revents != 0 && set->fds[i].revents == 0) {
+        bits = (uint32_t)set->real[next].revents;
+        if (EMU_UNLIKELY(set->instances)) {
+            bits = instance_bits(self, entry->fd, bits);
+        }
+        entry->revents = (short)(bits & wanted(set, entry));
+        ready += entry->revents != 0;
+        if (set->real[next].revents != 0 && entry->revents == 0) {
             set->real[next].fd = -1; /* select: this bit isn't what it waits for */
         }
         next++;
@@ -125,167 +134,292 @@ static int64_t merge_real(struct poll_set *set)
     return ready;
 }
 
-/* Numbers that were closed under the call: they count once something else has ended it. */
+/* Numbers that were closed under the call: they count once something else has ended the sleep. */
 static uint32_t count_closed(const struct poll_set *set)
 {
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < set->count; i++) {
-        count += (set->want[i] & WAS_EMULATED) && set->fds[i].fd >= 0 &&
-                 set->fds[i].revents == POLLNVAL;
+        count += set->emulated[i] && set->fds[i].revents == POLLNVAL;
     }
     return count;
 }
 
-/* The description behind fd, or NULL: the kernel's. */
-static struct description *emulated(struct emu_task *self, int fd)
+/* An entry with nothing emulated behind it: no number, closed under the call, or the kernel's. */
+static void look_elsewhere(struct poll_set *set, uint32_t i)
 {
-    struct description *description = fdtab_get(fd);
+    struct pollfd *entry = &set->fds[i];
+    short events = entry->events;
 
-    if (description && EMU_UNLIKELY(description_half_native(description))) {
-        emu_native_one(self, fd);
-        description = fdtab_get(fd);
+    if (epoll_description(entry->fd)) {
+        set->instances = true; /* its own half is asked in merge_real() */
+        events |= events & POLLRDNORM ? POLLIN : 0;
+    } else {
+        set->elsewhere++;
     }
-    return description;
+    entry->revents = 0;
+    if (entry->fd < 0) {
+        return;
+    }
+    if (set->watched && set->emulated[i] && !fdtab_present(entry->fd)) {
+        entry->revents = POLLNVAL; /* closed meanwhile: that alone doesn't wake */
+        return;
+    }
+    set->real[set->real_count++] = (struct pollfd){ entry->fd, events, 0 };
+}
+
+/* Ends what somebody began who handed the channel behind fd over and died. */
+static struct description *complete(struct emu_task *self, int fd)
+{
+    emu_native_one(self, fd);
+    return fdtab_get(fd);
+}
+
+/* The bits of all emulated entries; the others are sorted. Returns how many are ready. */
+static uint32_t look(struct emu_task *self, struct poll_set *set)
+{
+    struct pollfd *entries = set->fds;
+    uint32_t always = set->always;
+    uint32_t end = set->count;
+    uint32_t ready = 0;
+    uint32_t shared = 0;
+
+    set->real_count = 0;
+    set->elsewhere = 0;
+    set->instances = false;
+    for (uint32_t i = 0; i < end; i++) {
+        struct description *description = fdtab_get(entries[i].fd);
+        uint32_t bits = description ? description_look(description) : 0;
+
+        if (EMU_UNLIKELY(bits & READINESS_HALF_NATIVE)) {
+            description = complete(self, entries[i].fd);
+        }
+        if (EMU_UNLIKELY(!description)) {
+            look_elsewhere(set, i);
+            continue;
+        }
+        shared |= atomic_load_explicit(&description->shared, memory_order_relaxed);
+        bits &= (unsigned short)entries[i].events | always;
+        entries[i].revents = (short)bits;
+        ready += (bits & 0xffff) != 0;
+    }
+    set->shared = shared != 0;
+    return ready;
+}
+
+#define ASK_ROUNDS 4 /* each finds news that don't end the call */
+
+/*
+ * Names what the kernel is to watch, and asks the placeholders, all in one poll, whether other ends
+ * died unseen or bytes came past: before a short sleep those of descriptions that other processes
+ * may hold. A placeholder that would end every sleep at once is left out.
+ * Returns true when something changed.
+ */
+static bool ask(struct emu_task *self, struct poll_set *set, struct wait_set *wait)
+{
+    struct pollfd *asked = set->real + set->real_count; /* together no more than `count` */
+    bool all = wait->deep || set->real_count > 0;
+    uint32_t count = 0;
+    bool changed = false;
+
+    for (uint32_t i = 0; (all || set->shared) && i < set->count; i++) {
+        const struct description *description = fdtab_get(set->fds[i].fd);
+
+        if (description && set->real_count + count < set->count &&
+            (all || atomic_load_explicit(&description->shared, memory_order_relaxed))) {
+            bool reads = description->rx != ARENA_NONE;
+
+            asked[count++] = (struct pollfd){ set->fds[i].fd, reads ? POLLIN : 0, 0 };
+        }
+    }
+    wait->real = set->real_count > 0;
+    wait->fd_count = all ? set->real_count + count : 0;
+    if (!(wait->deep || set->shared) || host_poll(asked, count, 0, NULL) <= 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct description *description = asked[i].revents != 0 ? fdtab_get(asked[i].fd) : NULL;
+        enum channel_news news = description ? channel_ask(self, asked[i].fd, description)
+                                             : CHANNEL_SAME;
+
+        changed |= news == CHANNEL_CHANGED;
+        asked[i].fd = news == CHANNEL_STUCK ? -1 : asked[i].fd;
+    }
+    return changed;
+}
+
+/* The task's wake word: it has changed when an event, or a handler, ended a sleep. */
+static uint32_t wake_word(struct emu_task *self)
+{
+    const struct task_record *record = task_record(self);
+
+    return record ? atomic_load(&record->wake) : 0;
+}
+
+/*
+ * As in Linux the call holds what it waits for, whatever another thread does to the number. What
+ * stands there when the call began is held, and nothing that comes later.
+ */
+static void hold(struct emu_task *self, int fd, const struct description *description)
+{
+    uint32_t mark = self->pins_count;
+
+    if (fdtab_pin_one_more(self, description_index(description)) && fdtab_get(fd) != description) {
+        fdtab_unpin_to(self, mark);
+    }
+}
+
+/*
+ * What the task will register with: always what the call began with. In Linux, too, it hangs in the
+ * queues of the files that it found first, and looks at the numbers anew.
+ */
+static void watch_all(struct emu_task *self, struct poll_set *set, struct wait_set *wait)
+{
+    bool holds = atomic_load_explicit(&self->process->tasks, memory_order_relaxed) > 1;
+
+    if (set->watched) {
+        wait->count = set->item_count; /* they stand there still */
+        return;
+    }
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct description *description = fdtab_get(set->fds[i].fd);
+
+        set->emulated[i] = description;
+        if (description) {
+            if (holds) {
+                hold(self, set->fds[i].fd, description);
+            }
+            watch(wait, description, (uint32_t)set->fds[i].events);
+        } else if (EMU_UNLIKELY(set->instances) && epoll_description(set->fds[i].fd)) {
+            epoll_watch(epoll_description(set->fds[i].fd), wait);
+        }
+    }
+    set->wake = wake_word(self);
+    set->item_count = wait->count;
+    set->watched = true;
 }
 
 static int64_t poll_try(struct emu_task *self, void *op, struct wait_set *wait, bool last)
 {
     struct poll_set *set = op;
-    uint32_t ready = 0;
+    uint32_t ready = look(self, set);
     int64_t rc = 0;
 
-    set->real_count = 0;
-    for (uint32_t i = 0; i < set->count; i++) {
-        struct pollfd *entry = &set->fds[i];
-        struct description *description;
-
-        entry->revents = 0;
-        if (entry->fd < 0) {
-            continue;
-        }
-        description = emulated(self, entry->fd);
-        if (description) {
-            set->want[i] |= WAS_EMULATED;
-        } else if ((set->want[i] & WAS_EMULATED) && !fdtab_present(entry->fd)) {
-            entry->revents = POLLNVAL; /* closed meanwhile: that alone doesn't wake */
-            continue;
-        } else {
-            set->real[set->real_count++] = (struct pollfd){ entry->fd, entry->events, 0 };
-            continue;
-        }
-        entry->revents = (short)(readiness(self, entry->fd, description, set->want[i], last) &
-                                 set->want[i]);
-        if (entry->revents != 0) {
-            ready++;
-        } else if (ready == 0) {
-            watch(wait, description, (uint32_t)entry->events);
-        }
+    if (EMU_UNLIKELY(set->elsewhere == set->count && !set->watched)) {
+        return EMU_NATIVE;
+    }
+    for (int i = 0; last && ready == 0 && i < ASK_ROUNDS && ask(self, set, wait); i++) {
+        ready = look(self, set);
     }
     if (set->real_count > 0) {
-        rc = merge_real(set);
+        rc = merge_real(self, set);
         if (rc < 0) {
             return rc;
         }
     }
-    return ready + rc > 0 ? ready + rc + count_closed(set) : WAIT_BLOCK;
+    if (set->watched && (ready + rc > 0 || wake_word(self) != set->wake)) {
+        rc += count_closed(set);
+    }
+    if (ready + rc > 0) {
+        return ready + rc;
+    }
+    if (!last) {
+        watch_all(self, set, wait);
+    }
+    return WAIT_BLOCK;
 }
 
-static int64_t remaining_ns(uint64_t deadline_ns)
-{
-    uint64_t now = host_now_ns();
-
-    if (deadline_ns == 0) {
-        return -1;
-    }
-    return deadline_ns > now ? (int64_t)(deadline_ns - now) : 0;
-}
-
-/* Sleeps in the kernel's poll with the real descriptors; a waker rings the bell. */
-static int64_t sleep_mixed(struct emu_task *self, struct task_record *record, uint32_t expected,
-                           uint64_t deadline_ns, struct poll_set *set)
-{
-    int64_t rc;
-
-    if (self->bell < 0) {
-        self->bell = host_bell_watch(arena->header.hidden.bell);
-        if (self->bell < 0) {
-            return self->bell;
-        }
-    }
-    set->real[set->real_count] = (struct pollfd){ self->bell, POLLIN, 0 };
-    atomic_store(&record->on_bell, 1);
-    host_bell_harvest(self->bell);
-    rc = 0;
-    if (atomic_load(&record->wake) == expected) {
-        rc = host_poll(set->real, set->real_count + 1, remaining_ns(deadline_ns), set->mask);
-    }
-    atomic_store(&record->on_bell, 0);
-    return rc < 0 ? rc : 0;
-}
-
-static int64_t poll_sleep(struct emu_task *self, struct task_record *record, uint32_t expected,
-                          uint64_t deadline_ns, void *op)
-{
-    struct poll_set *set = op;
-    sigset_t old;
-    int64_t rc;
-
-    if (set->real_count > 0) {
-        return sleep_mixed(self, record, expected, deadline_ns, set);
-    }
-    if (set->mask) {
-        host_sigmask(set->mask, &old); /* a signal let in here changes the wake word */
-    }
-    rc = self->process->sleep ? self->process->sleep(self, &record->wake, expected, deadline_ns)
-                              : host_futex_wait(&record->wake, expected, deadline_ns);
-    if (set->mask) {
-        host_sigmask(&old, NULL);
-    }
-    return rc;
-}
-
-/* A time-out of 0 still lets in what the mask lets in: do_poll looks at signal_pending(). */
-static int64_t poll_once(struct emu_task *self, struct poll_set *set, struct wait_set *wait)
+int64_t poll_try_once(struct emu_task *self, const struct wait_request *request,
+                      const sigset_t *mask)
 {
     uint32_t interrupts = self->interrupts;
     int critical = self->critical;
-    int64_t rc = poll_try(self, set, wait, true);
+    int64_t rc = request->try(self, request->op, request->set, true);
     sigset_t old;
 
     if (rc != WAIT_BLOCK) {
         return rc;
     }
-    if (set->mask) {
+    if (mask) {
         self->critical = 0;
         if (self->signals_put_off && self->process->deliver) {
             self->process->deliver(self);
         }
-        host_sigmask(set->mask, &old);
+        host_sigmask(mask, &old);
         host_sigmask(&old, NULL);
         self->critical = critical;
     }
     return self->interrupts != interrupts ? -EINTR : 0;
 }
 
+/* The first few emulated descriptors stand for all of them. */
+static void describe_poll(const void *op, const struct wait_set *wait, struct task_sleep *ret_sleep)
+{
+    const struct poll_set *set = op;
+
+    (void)wait;
+    ret_sleep->call = EMU_CALL_poll;
+    ret_sleep->count = set->count;
+    ret_sleep->timeout_ns = set->timeout_ns;
+    for (uint32_t i = 0; i < set->count && ret_sleep->watched < TASK_WATCHED; i++) {
+        const struct description *description = fdtab_get_served(set->fds[i].fd);
+
+        if (description) {
+            uint32_t at = ret_sleep->watched++;
+
+            ret_sleep->watch[at].fd = set->fds[i].fd;
+            ret_sleep->watch[at].description = description_index(description);
+            ret_sleep->watch[at].generation = atomic_load(&description->generation);
+            ret_sleep->watch[at].events = (uint16_t)set->fds[i].events;
+        }
+    }
+}
+
+/* What the call holds it lets go however it ends. */
+struct poll_hold {
+    struct emu_task *self;
+    uint32_t mark;
+};
+
+static void poll_hold_undo(struct poll_hold *held)
+{
+    struct emu_task *self = held->self;
+    int critical = self->critical;
+
+    if (self->pins_count > held->mark) {
+        self->critical = 1; /* when the stack is unwound, handlers may run by now */
+        fdtab_unpin_to(self, held->mark);
+        self->critical = critical;
+    }
+}
+
 int64_t poll_set_wait(struct emu_task *self, struct poll_set *set, int64_t timeout_ns)
 {
-    struct wait_set wait = { .items = set->items, .capacity = 2 * set->count };
+    struct poll_hold held
+        __attribute__((unused, cleanup(poll_hold_undo))) = { self, self->pins_count };
+    struct wait_set wait = {
+        .items = set->items, .capacity = 2 * set->count, .fds = set->real, .fd_capacity = set->count
+    };
     struct wait_request request = {
         .try = poll_try,
         .op = set,
         .set = &wait,
         .deadline_ns = timeout_ns > 0 ? host_now_ns() + (uint64_t)timeout_ns : 0,
         .restarts = false,
-        .sleep = poll_sleep,
+        .mask = set->mask,
+        .describe = describe_poll,
     };
     int64_t rc;
 
     if (timeout_ns == 0) {
-        return poll_once(self, set, &wait);
+        return poll_try_once(self, &request, set->mask);
     }
+    set->timeout_ns = timeout_ns;
     rc = wait_run(self, &request);
-    return rc == -ETIMEDOUT ? 0 : rc;
+    if (rc == -ETIMEDOUT) {
+        return set->watched ? count_closed(set) : 0;
+    }
+    return rc;
 }
 
 int64_t poll_import_timespec(const struct timespec *timeout, int64_t *ret_ns)

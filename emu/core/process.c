@@ -3,6 +3,7 @@
  */
 #include "process.h"
 
+#include "epoll.h"
 #include "verify.h"
 
 #include <errno.h>
@@ -78,7 +79,7 @@ static void drop_all(struct emu_task *self, uint32_t slot)
 
         if (atomic_load(&description->state) == DESCRIPTION_LIVE &&
             description_held_by(description, slot)) {
-            description_wake(self, description, POLLHUP);
+            description_wake(self, description, QUEUE_RECHECK);
             description_drop(self, i, slot);
         }
     }
@@ -205,26 +206,48 @@ struct rebuild {
     int found;
 };
 
+static void take_up(struct rebuild *rebuild, int fd, uint32_t index)
+{
+    struct description *description = description_at(index);
+
+    description_hold(description, rebuild->self->process->slot);
+    atomic_store(&description->shared, 1);
+    fdtab_set(rebuild->self, fd, index);
+    rebuild->found++;
+}
+
+/* An epoll instance of the session says so itself. */
+static void rebuild_set(struct rebuild *rebuild, int fd)
+{
+    uint32_t index = epoll_named(fd);
+
+    if (index != ARENA_NONE && atomic_load(&description_at(index)->state) == DESCRIPTION_LIVE &&
+        description_at(index)->kind == DESCRIPTION_EPOLL) {
+        take_up(rebuild, fd, index);
+    }
+}
+
 static void rebuild_one(void *context, int fd)
 {
     struct rebuild *rebuild = context;
     struct host_identity identity;
     uint32_t used = descriptions_used();
 
-    if ((unsigned)fd >= EMU_MAX_FDS || host_identify(fd, &identity) < 0 ||
-        identity.kind == HOST_OTHER) {
+    if ((unsigned)fd >= EMU_MAX_FDS || host_identify(fd, &identity) < 0) {
+        return;
+    }
+    if (identity.kind == HOST_OTHER) {
+        rebuild_set(rebuild, fd);
         return;
     }
     for (uint32_t i = 0; i < used; i++) {
         struct description *description = description_at(i);
 
         if (atomic_load(&description->state) == DESCRIPTION_LIVE &&
-            atomic_load(&description->identified) && !atomic_load(&description->native) &&
+            atomic_load(&description->identified) &&
+            atomic_load(&description->native) != DESCRIPTION_HANDED_OVER &&
             same_identity(&identity, &description->identity)) {
-            description_hold(description, rebuild->self->process->slot);
-            atomic_store(&description->shared, 1);
-            fdtab_set(rebuild->self, fd, i);
-            rebuild->found++;
+            take_up(rebuild, fd, i);
             return;
         }
     }
@@ -269,19 +292,27 @@ int emu_process_rebuild(struct emu_task *self)
     return rc < 0 ? rc : rebuild.found;
 }
 
+/* An instance is known by an entry of its own set: all of them share one inode. */
+static bool identify(int fd, struct description *description)
+{
+    if (description->kind == DESCRIPTION_EPOLL) {
+        return epoll_identify(fd, description) == 0;
+    }
+    return host_identify(fd, &description->identity) == 0;
+}
+
 void process_identify_all(struct emu_task *self)
 {
     int top = fdtab_top();
 
     (void)self;
     for (int fd = 0; fd < top; fd++) {
-        struct description *description = fdtab_get(fd);
+        struct description *description = fdtab_get_served(fd);
 
         if (!description) {
             continue;
         }
-        if (!atomic_load(&description->identified) &&
-            host_identify(fd, &description->identity) == 0) {
+        if (!atomic_load(&description->identified) && identify(fd, description)) {
             atomic_store(&description->identified, 1);
         }
         atomic_store(&description->shared, 1);
@@ -297,14 +328,15 @@ static void hold_all(struct emu_task *self, uint32_t slot)
     int top = fdtab_top();
 
     for (int fd = 0; fd < top; fd++) {
-        struct description *description = fdtab_get(fd);
+        struct description *description = fdtab_get_served(fd);
 
         if (!description) {
             continue;
         }
         description_hold(description, slot);
         atomic_store(&description->shared, 1);
-        if (fdtab_get(fd) != description && !atomic_load(&description->native)) {
+        if (fdtab_get_served(fd) != description &&
+            atomic_load(&description->native) != DESCRIPTION_HANDED_OVER) {
             description_drop(self, description_index(description), slot);
         }
     }
@@ -355,6 +387,7 @@ void emu_fork_child(struct emu_task *self, int slot)
     set_kind((uint32_t)slot, PROCESS_LIVE);
     /* Other threads went on while we were born: what the copied table says now is what holds. */
     fdtab_forget_pins(self);
+    bell_forget_all();
     hold_all(self, (uint32_t)slot);
     drop_unreferenced(self);
     atomic_fetch_add(&arena->header.joined, 1);
@@ -375,7 +408,7 @@ void emu_spawn_before(struct emu_task *self)
         return;
     }
     for (int fd = 0; fd < top; fd++) {
-        struct description *description = fdtab_get(fd);
+        struct description *description = fdtab_get_served(fd);
 
         if (description) {
             list[1 + count] = description_index(description);
@@ -431,6 +464,20 @@ void emu_exec_before(struct emu_task *self)
     process_identify_all(self);
 }
 
+/* Lower numbers of the same description: the last to be put on the list is the first to run. */
+static void close_others(struct emu_task *self, int fd)
+{
+    struct description *description = fdtab_get_any(fd);
+
+    for (int other = 0;
+         description && other < fd && fdtab_references(description_index(description)) > 1;
+         other++) {
+        if (fdtab_get_any(other) == description) {
+            fdtab_close(self, other);
+        }
+    }
+}
+
 void emu_process_exit(struct emu_task *self)
 {
     int top = fdtab_top();
@@ -438,8 +485,10 @@ void emu_process_exit(struct emu_task *self)
     if (self->process->options.verify) {
         verify_ends(self);
     }
-    for (int fd = 0; fd < top; fd++) {
+    /* From the top: Linux's exit puts files on a list of task work, and runs the newest first. */
+    for (int fd = top - 1; fd >= 0; fd--) {
         if (fdtab_present(fd)) {
+            close_others(self, fd);
             fdtab_close(self, fd);
         }
     }

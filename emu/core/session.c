@@ -8,6 +8,7 @@
 
 int emu_session_create(void)
 {
+    struct host_identity identity = { 0 };
     int fd = arena_create();
     int bell;
 
@@ -21,6 +22,8 @@ int emu_session_create(void)
         host_close(fd);
         return bell;
     }
+    host_identify(bell, &identity);
+    arena->header.bell_object = identity.object;
     arena->header.hidden = (struct emu_hidden){ .arena = fd, .bell = bell };
     return fd;
 }
@@ -101,6 +104,6 @@ void emu_session_count(struct emu_session_counts *ret_counts)
         .processes = count_processes(),
         .descriptions = count_descriptions(),
         .bufs = count_bufs(),
-        .waiters = wait_count(),
+        .waiters = queue_count(),
     };
 }

@@ -20,7 +20,7 @@ struct buf_state buf_peek(const struct socket_buf *buf)
         const buf_word *from;
 
         version = atomic_load_explicit(&buf->version, memory_order_acquire);
-        from = (const buf_word *)(const void *)&buf->state[version & 1].at;
+        from = (const buf_word *)(const void *)&buf->state[buf_copy_of(version)].at;
         for (unsigned i = 0; i < BUF_STATE_WORDS; i++) {
             words[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
         }

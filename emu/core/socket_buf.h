@@ -10,7 +10,8 @@
  * that isn't current, the bytes it speaks of are already in place, and one store to `version` makes
  * it current. Before that store nothing has happened; after it everything has.
  *
- * For the same reason anybody may look at the state without the lock: buf_peek().
+ * For the same reason anybody may look at the state without the lock: buf_peek(). What poll wants
+ * to know stands in `version` itself, so it is as true as the state, and costs one load (buf_bits).
  *
  * Memory: a chunk of the arena, of which the lower half holds segments and the upper the ring. It
  * grows by moving into a larger chunk when the accounting admits more than it holds.
@@ -21,7 +22,7 @@
 #include "arena.h"
 #include "lock.h"
 #include "ring.h"
-#include "wait.h"
+#include "queue.h"
 
 /*
  * A buf belongs to the two descriptions that name it, one as reader, one as writer. While it
@@ -31,13 +32,22 @@
 enum { BUF_REF_READER = 1, BUF_REF_WRITER = 2 };
 enum { BUF_FREE = 0, BUF_OWNED = 1, BUF_TRANSIT = 2 /* | slot << 8 */ };
 
+/* Four of them are where poll's bits for the same thing are: description_look(). */
 enum {
-    BUF_WRITER_GONE = 1 << 0, /* the writing end was closed: end of file after the data */
-    BUF_READER_GONE = 1 << 1, /* the reading end was closed */
-    BUF_SHUT = 1 << 2,        /* sockets: SHUT_WR of the sender or SHUT_RD of the receiver */
-    BUF_NATIVE = 1 << 3,      /* handed to the kernel: nothing more happens here */
-    BUF_MOVING = 1 << 4,      /* copies of the first bytes may lie in the placeholder already */
+    BUF_IN = 1 << 0,          /* POLLIN: something is unread; in `version` only */
+    BUF_SHUT = 1 << 1,        /* sockets: SHUT_WR of the sender or SHUT_RD of the receiver */
+    BUF_OUT = 1 << 2,         /* POLLOUT: a writer has room, as poll counts; in `version` only */
+    BUF_READER_GONE = 1 << 3, /* POLLERR: the reading end was closed */
+    BUF_WRITER_GONE = 1 << 4, /* POLLHUP: the writing end was closed; end of file after the data */
+    BUF_NATIVE = 1 << 5,      /* handed to the kernel: nothing more happens here */
+    BUF_MOVING = 1 << 6,      /* copies of the first bytes may lie in the placeholder already */
 };
+
+/*
+ * struct socket_buf's version: a counter above these bits. 24 bits are enough for it: buf_peek()
+ * is wrong only if exactly a multiple of 2^24 changes fall into its copying of 48 bytes.
+ */
+enum { BUF_VERSION_SHIFT = 8, BUF_VERSION_BITS = (1 << BUF_VERSION_SHIFT) - 1 };
 
 /* Segment info, beside the charge. */
 enum {
@@ -47,11 +57,20 @@ enum {
     SEG_CHARGE = (1u << 29) - 1,
 };
 
+enum description_kind {
+    DESCRIPTION_NONE,
+    DESCRIPTION_PIPE_READER,
+    DESCRIPTION_PIPE_WRITER,
+    DESCRIPTION_STREAM,
+    DESCRIPTION_SEQPACKET,
+    DESCRIPTION_EPOLL, /* has no bufs */
+};
+
 struct buf_state {
     uint32_t chunk;       /* unit of the memory */
-    uint16_t flags;       /* BUF_* */
+    uint16_t flags;       /* BUF_*, without IN and OUT */
     uint8_t shift;        /* its size is 1 << shift; the ring is half of it */
-    uint8_t kind;         /* for messages: enum description_kind of the reader */
+    uint8_t kind;         /* enum description_kind of the reader */
     uint32_t head;        /* position of the first unread byte */
     uint32_t used;        /* unread bytes */
     uint32_t seg_head;    /* number of the first segment */
@@ -67,7 +86,7 @@ static_assert(sizeof(struct buf_state) == 48, "three moves");
 
 struct socket_buf {
     _Alignas(64) struct lock lock; /* guards everything below but for what says otherwise */
-    _Atomic uint32_t version;      /* state[version & 1] is current; read without the lock */
+    _Atomic uint32_t version;      /* counts changes, carries BUF_*; read without the lock */
     struct wait_queue readers;     /* who waits for bytes or the end */
     struct wait_queue writers;     /* who waits for room or the end */
     _Atomic uint32_t generation;   /* grows when the buf is freed; read without the lock */
@@ -124,23 +143,47 @@ static inline struct seg buf_first_seg(const struct buf_state *state)
     return buf_segs(state)[state->seg_head & buf_seg_mask(state)];
 }
 
+/* Which of the two copies is current at this version. */
+static inline unsigned buf_copy_of(uint32_t version)
+{
+    return version >> BUF_VERSION_SHIFT & 1;
+}
+
 /* Requires: the lock. The state as it stands, to be changed and published. */
 static inline struct buf_state buf_state_locked(const struct socket_buf *buf)
 {
-    return buf->state[atomic_load_explicit(&buf->version, memory_order_relaxed) & 1].at;
+    return buf->state[buf_copy_of(atomic_load_explicit(&buf->version, memory_order_relaxed))].at;
 }
 
 /* The state as the words that it is read and written by while others look: buf_peek(). */
 typedef uint32_t __attribute__((may_alias)) buf_word;
 #define BUF_STATE_WORDS (sizeof(struct buf_state) / sizeof(buf_word))
 
+/*
+ * The bits that go with a state. Linux: pipe_poll: not pipe_empty(), not pipe_full(); unix_poll:
+ * the queue isn't empty; unix_writable: four times what is charged, and the socket's own one, fits.
+ */
+static inline uint32_t buf_bits_of(const struct buf_state *state)
+{
+    uint32_t bits = state->flags;
+
+    if (state->kind >= DESCRIPTION_STREAM) {
+        bits |= state->seg_count > 0 ? BUF_IN : 0;
+        return bits | (4 * (state->charged + 1ull) <= state->limit ? BUF_OUT : 0);
+    }
+    bits |= state->used > 0 ? BUF_IN : 0;
+    return bits | (state->seg_count < state->limit ? BUF_OUT : 0);
+}
+
 /* Requires: the lock. Makes `next` the state; everything it speaks of is in place. */
 static inline void buf_publish_locked(struct socket_buf *buf, const struct buf_state *next)
 {
-    uint32_t version = atomic_load_explicit(&buf->version, memory_order_relaxed) + 1;
-    buf_word *to = (buf_word *)(void *)&buf->state[version & 1].at;
+    uint32_t version = atomic_load_explicit(&buf->version, memory_order_relaxed);
     const buf_word *from = (const buf_word *)(const void *)next;
+    buf_word *to;
 
+    version = ((version | BUF_VERSION_BITS) + 1) | buf_bits_of(next);
+    to = (buf_word *)(void *)&buf->state[buf_copy_of(version)].at;
     /* Who still copies the older state (buf_peek) must see that the version has moved. */
     atomic_thread_fence(memory_order_release);
     for (unsigned i = 0; i < BUF_STATE_WORDS; i++) {
@@ -150,13 +193,9 @@ static inline void buf_publish_locked(struct socket_buf *buf, const struct buf_s
 }
 
 /* BUF_* at some moment, without the lock. */
-static inline uint32_t buf_peek_flags(const struct socket_buf *buf)
+static inline uint32_t buf_bits(const struct socket_buf *buf)
 {
-    uint32_t version = atomic_load_explicit(&buf->version, memory_order_acquire);
-    const buf_word *words = (const buf_word *)(const void *)&buf->state[version & 1].at;
-
-    static_assert(offsetof(struct buf_state, flags) == 4, "the low half of word 1");
-    return __atomic_load_n(&words[1], __ATOMIC_RELAXED) & 0xffff;
+    return atomic_load_explicit(&buf->version, memory_order_acquire) & BUF_VERSION_BITS;
 }
 
 /* The state at some moment, without the lock. */

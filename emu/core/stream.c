@@ -8,6 +8,10 @@
 #include <errno.h>
 
 #define STREAM_CHUNK_MAX 36544u /* SKB_MAX_HEAD(0) + UNIX_SKB_FRAGS_SZ */
+
+/* What sock_def_readable says happened: urgent data is in it, if there is some or not. */
+#define DATA_KEY (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND)
+
 static int64_t sent_or(const struct transfer *transfer, int error)
 {
     return transfer->done > 0 ? (int64_t)transfer->done : -error;
@@ -17,22 +21,18 @@ static int64_t sent_or(const struct transfer *transfer, int error)
 static int64_t send_no_room(struct emu_task *self, struct transfer *transfer, struct wait_set *set,
                             bool last, wait_try again)
 {
-    struct description *description = transfer->description;
-    struct socket_buf *buf = buf_at(description->tx);
-    bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
+    enum channel_news news = last ? channel_ask(self, transfer->fd, transfer->description)
+                                  : CHANNEL_SAME;
 
-    if (last && channel_ask(self, transfer->fd, description) == CHANNEL_CHANGED) {
+    if (news == CHANNEL_CHANGED) {
         return again(self, transfer, set, last);
     }
+    description_met_full(transfer->description, transfer->nonblock);
     if (transfer->nonblock) {
         return sent_or(transfer, EAGAIN);
     }
     transfer->waited |= last; /* from the sleep on, only unix_write_space lets it go on */
-    wait_set_add(set, &buf->lock, &buf->writers, &buf->version,
-                 atomic_load_explicit(&buf->reader_cpu, memory_order_relaxed),
-                 POLLOUT | POLLWRNORM);
-    set->shared = shared;
-    return WAIT_BLOCK;
+    return channel_block(transfer, set, false, news);
 }
 
 /*
@@ -47,21 +47,24 @@ static bool has_room(const struct transfer *transfer, const struct buf_state *st
     return state->charged < state->limit;
 }
 
-/* Publishes what was added, wakes receivers, unlocks. */
+/* Publishes what was added (segments), wakes receivers, unlocks. */
 static void send_commit(struct emu_task *self, struct socket_buf *buf,
-                        const struct buf_state *state, bool changed)
+                        const struct buf_state *state, uint32_t added)
 {
-    struct wake_list list = { 0 };
+    struct wake_list list;
 
-    if (changed) {
+    wake_list_init(&list);
+    if (added > 0) {
         buf_publish_locked(buf, state);
         if (EMU_UNLIKELY(atomic_load_explicit(&buf->readers.first, memory_order_relaxed) != 0)) {
-            wait_notify_locked(&buf->readers, POLLIN | POLLRDNORM, &list);
+            uint32_t more = base_min_u32(added - 1, WAITER_MORE_MAX) << WAITER_MORE_SHIFT;
+
+            queue_notify_locked(&buf->readers, DATA_KEY | WAITER_ASYNC | more, &list);
         }
     }
     lock_release(self, &buf->lock);
     if (EMU_UNLIKELY(list.count > 0)) {
-        wake_list_flush(&list);
+        wake_list_flush(self, &list);
     }
 }
 
@@ -96,10 +99,10 @@ int64_t stream_send_try(struct emu_task *self, void *op, struct wait_set *set, b
 {
     struct transfer *transfer = op;
     struct description *description = transfer->description;
-    uint64_t before = transfer->done;
     struct buf_state state;
     struct socket_buf *buf = channel_lock(self, transfer, description->tx, &state);
     bool first = !transfer->started;
+    uint32_t segments;
     int error;
 
     if (EMU_UNLIKELY(!buf)) {
@@ -125,8 +128,9 @@ int64_t stream_send_try(struct emu_task *self, void *op, struct wait_set *set, b
         lock_release(self, &buf->lock);
         return sent_or(transfer, error);
     }
+    segments = state.seg_count;
     error = add_segments(transfer, buf, &state);
-    send_commit(self, buf, &state, transfer->done > before);
+    send_commit(self, buf, &state, state.seg_count - segments);
     if (EMU_UNLIKELY(error != 0)) {
         return sent_or(transfer, error);
     }
@@ -171,46 +175,70 @@ int64_t seqpacket_send_try(struct emu_task *self, void *op, struct wait_set *set
     return error == 0 ? (int64_t)size : -error;
 }
 
+/* `told`: what the reader's owner is told. */
 static void shut_direction(struct emu_task *self, uint32_t index)
 {
     struct socket_buf *buf = buf_at(index);
-    struct wake_list list = { 0 };
     struct buf_state state;
 
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
     state.flags |= BUF_SHUT;
     buf_publish_locked(buf, &state);
-    wait_notify_locked(&buf->readers, POLLHUP, &list);
-    wait_notify_locked(&buf->writers, POLLHUP, &list);
     lock_release(self, &buf->lock);
-    wake_list_flush(&list);
 }
 
+static void note_shutdown(struct emu_task *self, struct socket_buf *buf, struct wait_queue *queue,
+                          uint32_t told, struct wake_list *list)
+{
+    lock_acquire(self, &buf->lock);
+    queue_notify_locked(queue, POLLHUP | told, list);
+    lock_release(self, &buf->lock);
+}
+
+/*
+ * A state change concerns both directions, each time it is said: first those who wait at this end,
+ * then at the other, whose owner learns of the writing side alone (unix_shutdown).
+ */
 void stream_shutdown(struct emu_task *self, struct description *description, int how)
 {
-    if (how == SHUT_WR || how == SHUT_RDWR) {
-        shut_direction(self, description->tx);
-    }
+    struct socket_buf *rx = buf_at(description->rx);
+    struct socket_buf *tx = buf_at(description->tx);
+    uint32_t owner = how == SHUT_RD ? 0 : WAITER_ASYNC | (how == SHUT_WR ? POLLIN : 0);
+    struct wake_list list;
+
     if (how == SHUT_RD || how == SHUT_RDWR) {
         shut_direction(self, description->rx);
     }
-    description_wake(self, description, POLLHUP); /* a state change concerns both directions */
+    if (how == SHUT_WR || how == SHUT_RDWR) {
+        shut_direction(self, description->tx);
+    }
+    wake_list_init(&list);
+    note_shutdown(self, rx, &rx->readers, 0, &list);
+    note_shutdown(self, tx, &tx->writers, 0, &list);
+    note_shutdown(self, tx, &tx->readers, owner, &list);
+    note_shutdown(self, rx, &rx->writers, 0, &list);
+    wake_list_flush(self, &list);
 }
 
 void stream_set_send_buffer(struct emu_task *self, struct description *description, uint32_t size)
 {
     struct socket_buf *buf = buf_at(description->tx);
-    struct wake_list list = { 0 };
+    struct wake_list list;
     struct buf_state state;
+    uint32_t told;
 
+    wake_list_init(&list);
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
     state.limit = size;
     buf_publish_locked(buf, &state);
-    wait_notify_locked(&buf->writers, POLLOUT | POLLWRNORM, &list);
+    told = POLLOUT | POLLWRNORM | POLLWRBAND | WAITER_ASYNC;
+    if (buf_bits_of(&state) & BUF_OUT) { /* sock_set_sndbuf: unix_write_space */
+        queue_notify_locked(&buf->writers, told, &list);
+    }
     lock_release(self, &buf->lock);
-    wake_list_flush(&list);
+    wake_list_flush(self, &list);
 }
 
 uint32_t stream_unread(const struct description *description)

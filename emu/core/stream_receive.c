@@ -9,16 +9,17 @@
 static void receive_commit(struct emu_task *self, struct socket_buf *buf,
                            const struct buf_state *state, uint32_t charged_before)
 {
-    struct wake_list list = { 0 };
+    struct wake_list list;
 
+    wake_list_init(&list);
     buf_publish_locked(buf, state);
     if (EMU_UNLIKELY(atomic_load_explicit(&buf->writers.first, memory_order_relaxed) != 0) &&
         state->charged < charged_before && 4ull * (state->charged + 1ull) <= state->limit) {
-        wait_notify_locked(&buf->writers, POLLOUT | POLLWRNORM | POLLWRBAND, &list);
+        queue_notify_locked(&buf->writers, POLLOUT | POLLWRNORM | POLLWRBAND | WAITER_ASYNC, &list);
     }
     lock_release(self, &buf->lock);
     if (EMU_UNLIKELY(list.count > 0)) {
-        wake_list_flush(&list);
+        wake_list_flush(self, &list);
     }
 }
 
@@ -27,20 +28,24 @@ static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer,
                                struct wait_set *set, bool last, wait_try again)
 {
     struct description *description = transfer->description;
-    struct socket_buf *buf = buf_at(description->rx);
-    bool shared = atomic_load_explicit(&description->shared, memory_order_relaxed);
+    enum channel_news news = CHANNEL_SAME;
     bool ended = flags & BUF_SHUT;
     int error = description_take_error(description);
+    int64_t result;
 
     if (error != 0) {
         return transfer->done > 0 ? (int64_t)transfer->done : -error;
     }
-    if (last || (shared && flags & BUF_WRITER_GONE)) {
-        switch (channel_ask(self, transfer->fd, description)) {
-        case CHANNEL_CHANGED: return again(self, transfer, set, last);
-        case CHANNEL_ORPHAN: ended = false; break;
-        case CHANNEL_SAME: break;
+    if (last || (flags & BUF_WRITER_GONE &&
+                 atomic_load_explicit(&description->shared, memory_order_relaxed))) {
+        news = channel_ask(self, transfer->fd, description);
+        /* Also when the end was closed since we looked: then it is the truth that the kernel says.
+         */
+        if (news == CHANNEL_CHANGED || (news == CHANNEL_STUCK && !ended &&
+                                        buf_bits(buf_at(description->rx)) & BUF_WRITER_GONE)) {
+            return again(self, transfer, set, last);
         }
+        ended = ended && news != CHANNEL_ORPHAN;
     }
     if (ended) {
         return (int64_t)transfer->done;
@@ -48,10 +53,11 @@ static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer,
     if (transfer->nonblock) {
         return transfer->done > 0 ? (int64_t)transfer->done : -EAGAIN;
     }
-    wait_set_add(set, &buf->lock, &buf->readers, &buf->version,
-                 atomic_load_explicit(&buf->writer_cpu, memory_order_relaxed), POLLIN | POLLRDNORM);
-    set->shared = shared;
-    return WAIT_BLOCK;
+    result = channel_block(transfer, set, true, news);
+    if (description->kind == DESCRIPTION_STREAM) {
+        set->items[set->count - 1].events |= WAITER_RECEIVES;
+    }
+    return result;
 }
 
 /* Joins segments until the buffer is full. Returns 0, or -EFAULT when nothing at all was moved. */

@@ -4,6 +4,7 @@
  * Numbers, limits and close-on-exec are the kernel's: each call is made on the placeholder, and the
  * table follows (fdtab.h). Linux: fs/file.c, fs/fcntl.c:do_fcntl, fs/ioctl.c:do_vfs_ioctl.
  */
+#include "async.h"
 #include "fdtab.h"
 #include "pipe.h"
 #include "stream.h"
@@ -18,7 +19,7 @@ int64_t emu_close(struct emu_task *self, int fd)
 
 int64_t emu_dup(struct emu_task *self, int fd)
 {
-    struct description *description = fdtab_get(fd);
+    struct description *description = fdtab_get_any(fd);
     int copy;
 
     if (!description) {
@@ -34,7 +35,7 @@ int64_t emu_dup(struct emu_task *self, int fd)
 /* dup2 and dup3 on valid, different numbers of which at least one is emulated. */
 static int64_t copy_onto(struct emu_task *self, int fd, int target, int flags, bool dup3)
 {
-    struct description *description = fdtab_get(fd);
+    struct description *description = fdtab_get_any(fd);
     uint32_t old = fdtab_take(target);
     int rc;
 
@@ -104,14 +105,31 @@ int64_t emu_closefrom(struct emu_task *self, int first)
     return host_close_range(from, UINT32_MAX, 0);
 }
 
-/* Follows the placeholder's status flags. */
-static void refresh_status(int fd, struct description *description)
+/* Follows the placeholder's status flags. Returns `rc`, or -ENOMEM: O_ASYNC couldn't be set. */
+static int64_t refresh_status(struct emu_task *self, int fd, struct description *description,
+                              int64_t rc)
 {
     int64_t flags = host_fcntl(fd, F_GETFL, 0);
 
-    if (flags >= 0) {
-        atomic_store(&description->status, (uint32_t)flags & (O_NONBLOCK | O_DIRECT));
+    if (flags < 0) {
+        return rc;
     }
+    atomic_store(&description->status, (uint32_t)flags & (O_NONBLOCK | O_DIRECT));
+    if (EMU_UNLIKELY(async_set(self, description, fd, flags & O_ASYNC) < 0)) {
+        host_fcntl(fd, F_SETFL, (unsigned long)flags & ~(unsigned long)O_ASYNC);
+        return -ENOMEM;
+    }
+    return rc;
+}
+
+/* The placeholder's owner or signal was set: follows it. */
+static int64_t refresh_owner(struct emu_task *self, int fd, struct description *description,
+                             int64_t rc)
+{
+    if (rc >= 0) {
+        async_learn_owner(self, description, fd);
+    }
+    return rc;
 }
 
 /* The placeholder takes the size first: EPERM and rounding are its word; EBUSY is ours. */
@@ -133,31 +151,37 @@ static int64_t set_pipe_size(struct emu_task *self, int fd, struct description *
     return given;
 }
 
+static int64_t duplicate(struct emu_task *self, int fd, int command, unsigned long argument)
+{
+    struct description *description = fdtab_get_any(fd);
+    int64_t copy = description ? host_fcntl(fd, command, argument) : EMU_NATIVE;
+
+    if (copy >= 0 && copy < EMU_MAX_FDS) {
+        fdtab_set(self, (int)copy, description_index(description));
+    }
+    return copy;
+}
+
 int64_t emu_fcntl(struct emu_task *self, int fd, int command, unsigned long argument)
 {
     struct description *description = fdtab_get(fd);
     int64_t rc;
 
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) {
+        return duplicate(self, fd, command, argument);
+    }
     if (!description) {
         return EMU_NATIVE;
     }
     switch (command) {
-    case F_DUPFD:
-    case F_DUPFD_CLOEXEC:
-        rc = host_fcntl(fd, command, argument);
-        if (rc >= 0 && rc < EMU_MAX_FDS) {
-            fdtab_set(self, (int)rc, description_index(description));
-        }
-        return rc;
     case F_SETFL:
-        if ((argument & O_ASYNC) &&
-            !((argument & O_DIRECT) && description_is_socket(description))) {
-            rc = emu_native_one(self, fd);
-            return rc < 0 ? rc : EMU_NATIVE;
-        }
         rc = host_fcntl(fd, command, argument);
-        refresh_status(fd, description);
-        return rc;
+        return refresh_status(self, fd, description, rc);
+    case F_SETOWN:
+    case F_SETOWN_EX:
+    case F_SETSIG:
+        rc = host_fcntl(fd, command, argument);
+        return refresh_owner(self, fd, description, rc);
     case F_SETPIPE_SZ:
         if (description_is_socket(description)) {
             return EMU_NATIVE;
@@ -175,7 +199,6 @@ static int64_t store_int(void *to, int value)
 int64_t emu_ioctl(struct emu_task *self, int fd, unsigned long request, void *argument)
 {
     struct description *description = fdtab_get(fd);
-    int on = 0;
     int64_t rc;
 
     if (!description) {
@@ -183,12 +206,13 @@ int64_t emu_ioctl(struct emu_task *self, int fd, unsigned long request, void *ar
     }
     switch ((uint32_t)request) {
     case FIONBIO:
-        rc = host_ioctl(fd, request, argument);
-        refresh_status(fd, description);
-        return rc;
     case FIOASYNC:
-        rc = host_copy(&on, argument, sizeof on) == 0 && on ? emu_native_one(self, fd) : 0;
-        return rc < 0 ? rc : EMU_NATIVE;
+        rc = host_ioctl(fd, request, argument);
+        return refresh_status(self, fd, description, rc);
+    case FIOSETOWN:
+    case SIOCSPGRP:
+        rc = host_ioctl(fd, request, argument);
+        return refresh_owner(self, fd, description, rc);
     case FIONREAD:
         return store_int(argument,
                          (int)(description_is_socket(description) ? stream_unread(description)

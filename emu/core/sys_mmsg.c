@@ -53,6 +53,7 @@ int64_t emu_sendmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
     while (done < count) {
         uint64_t size = 0;
 
+        self->behind_first = done > 0;
         rc = message_send(self, fd, &messages[done].msg_hdr, flags, &size);
         if (rc < 0) {
             break;
@@ -66,6 +67,7 @@ int64_t emu_sendmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
             break; /* a partial entry is the last: the caller has to look at msg_len */
         }
     }
+    self->behind_first = false;
     if (done == 0 && rc < 0) {
         return rc;
     }
@@ -137,6 +139,7 @@ static int64_t receive_all(struct emu_task *self, int fd, struct mmsghdr *messag
     int64_t rc = 0;
 
     while (done < count) {
+        self->behind_first = done > 0;
         rc = receive_entry(self, fd, &messages[done], flags);
         if (rc < 0) {
             break;
@@ -149,6 +152,7 @@ static int64_t receive_all(struct emu_task *self, int fd, struct mmsghdr *messag
             break;
         }
     }
+    self->behind_first = false;
     if (done == 0) {
         return rc;
     }

@@ -5,44 +5,23 @@
 
 #include <errno.h>
 
-#define BITS_ALWAYS (POLLERR | POLLHUP | POLLNVAL)
-
-static bool any_emulated(const struct poll_set *set)
-{
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (fdtab_get(set->fds[i].fd)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int64_t poll_entries(struct emu_task *self, struct poll_set *set, struct pollfd *fds,
                             int64_t timeout_ns, const sigset_t *mask)
 {
-    sigset_t mask_copy;
     int64_t rc;
 
     if (host_copy(set->fds, fds, set->count * sizeof *fds) < 0) {
         return -EFAULT;
     }
-    if (!any_emulated(set)) {
-        return EMU_NATIVE;
-    }
     if (mask) {
-        if (host_copy(&mask_copy, mask, _NSIG / 8) < 0) {
+        if (host_copy(&set->mask_copy, mask, _NSIG / 8) < 0) {
             return -EFAULT;
         }
-        set->mask = &mask_copy;
-    }
-    for (uint32_t i = 0; i < set->count; i++) {
-        set->want[i] = (uint32_t)(unsigned short)set->fds[i].events | BITS_ALWAYS;
+        set->mask = &set->mask_copy;
     }
     rc = poll_set_wait(self, set, timeout_ns);
-    for (uint32_t i = 0; i < set->count && (rc >= 0 || rc == -EINTR); i++) {
-        if (host_copy(&fds[i].revents, &set->fds[i].revents, sizeof fds[i].revents) < 0) {
-            return -EFAULT;
-        }
+    if ((rc >= 0 || rc == -EINTR) && host_put_revents(fds, set->fds, set->count) < 0) {
+        return -EFAULT;
     }
     return rc;
 }

@@ -42,7 +42,7 @@ static bool look(const struct select_call *call, uint32_t *ret_total)
         if (bit(call->in[SET_READ], fd) || bit(call->in[SET_WRITE], fd) ||
             bit(call->in[SET_EXCEPT], fd)) {
             (*ret_total)++;
-            emulated |= fdtab_get(fd) != NULL;
+            emulated |= fdtab_get_served(fd) != NULL;
         }
     }
     return emulated;
@@ -52,6 +52,7 @@ static void fill(const struct select_call *call, struct poll_set *set)
 {
     uint32_t next = 0;
 
+    set->always = POLLNVAL; /* errors and hang-ups only as far as they are in the sets' bits */
     for (int fd = 0; fd < call->count; fd++) {
         uint32_t want = 0;
 
@@ -59,8 +60,7 @@ static void fill(const struct select_call *call, struct poll_set *set)
             want |= bit(call->in[i], fd) ? set_bits[i] : 0;
         }
         if (want != 0 && next < set->count) {
-            set->want[next] = want | POLLNVAL;
-            set->fds[next++] = (struct pollfd){ fd, (short)(want & ~(POLLHUP | POLLERR)), 0 };
+            set->fds[next++] = (struct pollfd){ fd, (short)want, 0 };
         }
     }
 }
@@ -92,7 +92,8 @@ static int64_t collect(const struct select_call *call, const struct poll_set *se
         int fd = set->fds[k].fd;
 
         for (int i = 0; i < SET_COUNT; i++) {
-            if (bit(call->in[i], fd) && ((uint32_t)set->fds[k].revents & set_bits[i])) {
+            if (bit(call->in[i], fd) &&
+                ((uint32_t)set->fds[k].revents & (set_bits[i] | POLLNVAL))) {
                 call->out[i][fd / 64] |= 1ull << (fd % 64);
                 bits++;
             }
@@ -114,7 +115,8 @@ static int64_t select_wait(struct emu_task *self, struct select_call *call, stru
             return rc;
         }
         for (uint32_t k = 0; k < set->count; k++) {
-            if (set->fds[k].revents & POLLNVAL) {
+            /* Closed while the call slept: that counts as all that was asked for (POLLIN_SET). */
+            if ((set->fds[k].revents & POLLNVAL) && !set->watched) {
                 bad = true;
                 set->fds[k].fd = -1; /* above the table's size: select doesn't look at it */
             }

@@ -23,13 +23,57 @@ struct task_record *task_record(struct emu_task *self)
     record = task_at(index);
     atomic_store_explicit(&record->process, self->process->slot, memory_order_relaxed);
     record->tid = self->tid;
-    record->blocked_since_ns = 0;
+    task_sleep_end(record);
     atomic_store_explicit(&record->sleeping, 0, memory_order_relaxed);
-    atomic_store_explicit(&record->on_bell, 0, memory_order_relaxed);
+    bell_init(&record->bell);
     atomic_store_explicit(&record->waiters, 0, memory_order_relaxed);
     atomic_store_explicit(&record->state, TASK_LIVE, memory_order_release);
     self->record = index + 1;
     return record;
+}
+
+void task_sleep_begin(struct task_record *record, const struct task_sleep *sleep)
+{
+    uint32_t version = atomic_load_explicit(&record->sleep_version, memory_order_relaxed);
+    uint64_t words[TASK_SLEEP_WORDS];
+
+    memcpy(words, sleep, sizeof words);
+    /* Odd, also when whoever had the record before was killed in the middle. */
+    atomic_store_explicit(&record->sleep_version, version | 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    for (unsigned i = 0; i < TASK_SLEEP_WORDS; i++) {
+        atomic_store_explicit(&record->sleep[i], words[i], memory_order_relaxed);
+    }
+    atomic_store_explicit(&record->sleep_version, (version | 1) + 1, memory_order_release);
+}
+
+/* One word says it all: the others may stay. */
+void task_sleep_end(struct task_record *record)
+{
+    static_assert(offsetof(struct task_sleep, since_ns) == 0, "the first word");
+    atomic_store_explicit(&record->sleep[0], 0, memory_order_relaxed);
+}
+
+#define PEEK_TRIES 1000 /* of reading a record that changes all the time */
+
+bool task_sleep_peek(const struct task_record *record, struct task_sleep *ret_sleep)
+{
+    uint64_t words[TASK_SLEEP_WORDS];
+
+    for (int i = 0; i < PEEK_TRIES; i++) {
+        uint32_t version = atomic_load_explicit(&record->sleep_version, memory_order_acquire);
+
+        for (unsigned at = 0; at < TASK_SLEEP_WORDS; at++) {
+            words[at] = atomic_load_explicit(&record->sleep[at], memory_order_relaxed);
+        }
+        atomic_thread_fence(memory_order_acquire);
+        if (version % 2 == 0 &&
+            atomic_load_explicit(&record->sleep_version, memory_order_relaxed) == version) {
+            memcpy(ret_sleep, words, sizeof words);
+            return ret_sleep->since_ns != 0;
+        }
+    }
+    return false;
 }
 
 void task_wake(uint32_t index)
@@ -39,12 +83,8 @@ void task_wake(uint32_t index)
     /* Both sequentially consistent, against the sleeper's store of `sleeping` and load of `wake`.
      */
     atomic_fetch_add(&record->wake, 1);
-    if (atomic_load(&record->sleeping)) {
-        if (atomic_load(&record->on_bell)) {
-            host_bell_ring(arena->header.hidden.bell);
-        } else {
-            host_futex_wake(&record->wake, 1);
-        }
+    if (atomic_load(&record->sleeping) && !bell_wake(&record->bell)) {
+        host_futex_wake(&record->wake, 1);
     }
 }
 
@@ -55,10 +95,10 @@ void emu_task_enter(struct emu_task *self, struct emu_process *process)
     *self = (struct emu_task){
         .process = process,
         .tid = host_gettid(),
-        .bell = -1,
         .spin_ns = EMU_SPIN_NS,
     };
     self->robust = robust ? robust : (struct robust_list_head *)(void *)self->robust_own;
+    atomic_fetch_add_explicit(&process->tasks, 1, memory_order_relaxed);
 }
 
 void emu_task_interrupt(struct emu_task *self, bool restart)
@@ -68,7 +108,13 @@ void emu_task_interrupt(struct emu_task *self, bool restart)
         self->interrupts_final++;
     }
     if (self->record != 0) {
-        atomic_fetch_add(&task_at(self->record - 1)->wake, 1);
+        struct task_record *record = task_at(self->record - 1);
+
+        /* The futex compares by itself; poll has to be rung if it is just about to begin. */
+        if (atomic_fetch_add(&record->wake, 1) == self->sleep_word) {
+            self->interrupted = true;
+        }
+        bell_wake(&record->bell);
     }
 }
 

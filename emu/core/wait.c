@@ -6,83 +6,43 @@
 #include "host.h"
 
 #include <errno.h>
-#include <poll.h>
-
-static struct waiter *waiter_at(uint32_t index)
-{
-    EMU_DEBUG_ASSERT(index < EMU_MAX_WAITERS);
-    return (struct waiter *)arena->waiters + index;
-}
-
-static uint32_t offset_of(const void *place)
-{
-    return (uint32_t)((const char *)place - (const char *)arena);
-}
-
-static void *place_of(uint32_t offset)
-{
-    return (char *)arena + offset;
-}
 
 void wait_set_add(struct wait_set *set, struct lock *lock, struct wait_queue *queue,
                   const _Atomic uint32_t *version, int peer_cpu, uint32_t events)
 {
     EMU_ASSERT(set->count < set->capacity);
-    set->items[set->count++] = (struct wait_item){ lock, queue, version, peer_cpu, events };
+    set->items[set->count++] = (struct wait_item){
+        lock, queue, version, atomic_load_explicit(version, memory_order_relaxed), events, peer_cpu
+    };
 }
 
-/* Registers the task for one item. The waiter is whole before one store makes it reachable. */
+void wait_set_watch(struct wait_set *set, int fd, short events)
+{
+    if (fd >= 0 && set->fds) {
+        EMU_ASSERT(set->fd_count < set->fd_capacity);
+        set->fds[set->fd_count++] = (struct pollfd){ fd, events, 0 };
+    }
+}
+
+/* Registers the task for one item. */
 static int register_item(struct emu_task *self, struct task_record *record,
                          const struct wait_item *item)
 {
-    uint32_t index = pool_take(&arena->header.waiters, arena->waiters_links, EMU_MAX_WAITERS);
-    struct waiter *waiter;
+    const struct waiter_plan plan = {
+        .kind = WAITER_TASK,
+        .target = self->record - 1,
+        .link = atomic_load_explicit(&record->waiters, memory_order_relaxed),
+        .events = item->events,
+        .lock = item->lock,
+        .queue = item->queue,
+    };
+    uint32_t index = queue_register(self, &plan);
 
     if (index == ARENA_NONE) {
         return -ENOMEM;
     }
-    waiter = waiter_at(index);
-    /* First of all whose it is: from here on the sweep finds it. */
-    atomic_store_explicit(&waiter->process, self->process->slot, memory_order_relaxed);
-    atomic_store_explicit(&waiter->linked, 1, memory_order_release);
-    waiter->task = self->record - 1;
-    waiter->events = item->events;
-    waiter->queue_offset = offset_of(item->queue);
-    waiter->lock_offset = offset_of(item->lock);
-    waiter->task_next = atomic_load_explicit(&record->waiters, memory_order_relaxed);
     atomic_store_explicit(&record->waiters, index + 1, memory_order_release);
-
-    lock_acquire(self, item->lock);
-    waiter->next = atomic_load_explicit(&item->queue->first, memory_order_relaxed);
-    atomic_store_explicit(&item->queue->first, index + 1, memory_order_release);
-    lock_release(self, item->lock);
     return 0;
-}
-
-/* Takes a waiter out of its queue, if it is in it. */
-static void unlink_waiter(struct emu_task *self, uint32_t index)
-{
-    struct waiter *waiter = waiter_at(index);
-    struct wait_queue *queue = place_of(waiter->queue_offset);
-    struct lock *lock = place_of(waiter->lock_offset);
-    uint32_t at;
-
-    lock_acquire(self, lock);
-    at = atomic_load_explicit(&queue->first, memory_order_relaxed);
-    if (at == index + 1) {
-        atomic_store_explicit(&queue->first, waiter->next, memory_order_relaxed);
-    } else {
-        for (uint32_t bound = 0; at != 0 && bound < EMU_MAX_WAITERS; bound++) {
-            struct waiter *before = waiter_at(at - 1);
-
-            if (before->next == index + 1) {
-                before->next = waiter->next;
-                break;
-            }
-            at = before->next;
-        }
-    }
-    lock_release(self, lock);
 }
 
 /* Takes back the task's newest waiters until `mark` is the newest. */
@@ -90,22 +50,22 @@ static void unregister_to(struct emu_task *self, struct task_record *record, uin
 {
     for (uint32_t bound = 0; bound < EMU_MAX_WAITERS; bound++) {
         uint32_t newest = atomic_load_explicit(&record->waiters, memory_order_relaxed);
-        struct waiter *waiter;
 
         if (newest == mark || newest == 0) {
             break;
         }
-        waiter = waiter_at(newest - 1);
-        unlink_waiter(self, newest - 1);
-        atomic_store_explicit(&record->waiters, waiter->task_next, memory_order_release);
-        atomic_store_explicit(&waiter->linked, 0, memory_order_release);
-        pool_give(&arena->header.waiters, arena->waiters_links, newest - 1);
+        /* Off the task first: who is killed in between leaves a stray, never one freed twice. */
+        atomic_store_explicit(&record->waiters, waiter_at(newest - 1)->task_next,
+                              memory_order_release);
+        queue_unregister(self, newest - 1);
     }
 }
 
 void wait_clear(struct emu_task *self)
 {
     if (self->record != 0) {
+        task_sleep_end(task_at(self->record - 1));
+        bell_leave(&task_at(self->record - 1)->bell);
         unregister_to(self, task_at(self->record - 1), 0);
     }
     self->wait_frame = NULL;
@@ -121,66 +81,21 @@ void emu_task_leave(struct emu_task *self)
         self->scratch = NULL;
         self->scratch_size = 0;
     }
-    if (self->bell >= 0) {
-        host_close(self->bell);
-        self->bell = -1;
+    if (self->pins && self->pins_count == 0) {
+        host_memory_unmap(self->pins, self->pins_size);
+        self->pins = NULL;
+        self->pins_size = 0;
     }
+    atomic_fetch_sub_explicit(&self->process->tasks, 1, memory_order_relaxed);
     if (self->record == 0) {
         return;
     }
     wait_clear(self);
     record = task_at(self->record - 1);
+    bell_close(self, &record->bell);
     atomic_store_explicit(&record->state, TASK_FREE, memory_order_release);
     pool_give(&arena->header.tasks, arena->tasks_links, self->record - 1);
     self->record = 0;
-}
-
-void wait_notify_locked(struct wait_queue *queue, uint32_t events, struct wake_list *list)
-{
-    uint32_t at = atomic_load_explicit(&queue->first, memory_order_relaxed);
-
-    if (events & (POLLERR | POLLHUP | POLLNVAL)) {
-        events = UINT32_MAX;
-    }
-    for (uint32_t bound = 0; at != 0 && bound < EMU_MAX_WAITERS; bound++) {
-        struct waiter *waiter = waiter_at(at - 1);
-
-        if (waiter->events & events) {
-            if (list->count < WAKE_LIST_MAX) {
-                list->tasks[list->count++] = waiter->task;
-            } else {
-                task_wake(waiter->task);
-            }
-        }
-        at = waiter->next;
-    }
-}
-
-void wake_list_flush(struct wake_list *list)
-{
-    for (uint32_t i = 0; i < list->count; i++) {
-        task_wake(list->tasks[i]);
-    }
-    list->count = 0;
-}
-
-/* Waiters of a dead process that hung on no task: it died while it made or freed them. */
-static void sweep_strays(struct emu_task *self, uint32_t process)
-{
-    uint32_t used = atomic_load_explicit(&arena->header.waiters.fresh, memory_order_acquire);
-
-    for (uint32_t i = 0; i < used; i++) {
-        struct waiter *waiter = waiter_at(i);
-
-        if (atomic_load_explicit(&waiter->linked, memory_order_acquire) &&
-            atomic_load_explicit(&waiter->process, memory_order_relaxed) == process) {
-            if (waiter->lock_offset != 0) { /* 0: it was never used before */
-                unlink_waiter(self, i);
-            }
-            atomic_store_explicit(&waiter->linked, 0, memory_order_release);
-            pool_give(&arena->header.waiters, arena->waiters_links, i);
-        }
-    }
 }
 
 void wait_sweep(struct emu_task *self, uint32_t process)
@@ -199,65 +114,65 @@ void wait_sweep(struct emu_task *self, uint32_t process)
             pool_give(&arena->header.tasks, arena->tasks_links, i);
         }
     }
-    sweep_strays(self, process);
+    queue_sweep_strays(self, process);
 }
 
-uint32_t wait_count(void)
-{
-    uint32_t used = atomic_load_explicit(&arena->header.waiters.fresh, memory_order_acquire);
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < used; i++) {
-        count += atomic_load_explicit(&waiter_at(i)->linked, memory_order_relaxed);
-    }
-    return count;
-}
-
-static bool any_changed(const struct wait_set *set, const uint32_t *seen)
+static bool any_changed(const struct wait_set *set)
 {
     for (uint32_t i = 0; i < set->count; i++) {
-        if (atomic_load_explicit(set->items[i].version, memory_order_relaxed) != seen[i]) {
+        if (atomic_load_explicit(set->items[i].version, memory_order_relaxed) !=
+            set->items[i].seen) {
             return true;
         }
     }
     return false;
 }
 
-#define SPIN_ITEMS    4    /* more objects than this and a spin isn't worth its look-ups */
+/* Whether the other side of some item last ran on another CPU. */
+static bool any_elsewhere(const struct wait_set *set, int cpu)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (set->items[i].peer_cpu >= 0 && set->items[i].peer_cpu != cpu) {
+            return true;
+        }
+    }
+    return false;
+}
+
 #define SPIN_FLOOR_NS 1000 /* how far failures shorten it; a full one is tried now and then */
+#define SPIN_ITEM_NS  40   /* what it costs to register one item and to take it back */
 
 /*
  * Looks at the objects for a short while before the task bothers the kernel: a peer that runs on
- * another CPU often answers within microseconds (the wake of an idle CPU costs
- * 6 to 20). On the same CPU a spin could only keep
- * the peer from running; one yield lets it.
+ * another CPU often answers within microseconds (the wake of an idle CPU costs 6 to 20). Where much
+ * would have to be registered it looks for about as long as that takes. On the same CPU a spin
+ * could only keep the peer from running; one yield lets it.
  * Returns true when something changed.
  */
 static bool spin(struct emu_task *self, const struct wait_set *set)
 {
-    uint32_t seen[SPIN_ITEMS];
-    bool elsewhere = false;
+    uint64_t register_ns = base_min_u64((uint64_t)set->count * SPIN_ITEM_NS, 4 * EMU_SPIN_NS);
+    int looks = set->count < 16 ? 16 : 1; /* between two glances at the clock */
     int cpu = host_cpu();
     uint64_t end;
 
-    if (set->count == 0 || set->count > SPIN_ITEMS || cpu < 0) {
+    if (set->count == 0 || cpu < 0) {
         return false;
     }
-    for (uint32_t i = 0; i < set->count; i++) {
-        seen[i] = atomic_load_explicit(set->items[i].version, memory_order_relaxed);
-        elsewhere |= set->items[i].peer_cpu >= 0 && set->items[i].peer_cpu != cpu;
-    }
-    if (!elsewhere) {
+    if (!any_elsewhere(set, cpu)) {
         host_yield();
-        return any_changed(set, seen);
+        return any_changed(set);
     }
     if (++self->spins % 16 == 0) {
         self->spin_ns = EMU_SPIN_NS;
     }
-    end = host_now_ns() + self->spin_ns;
+    if (register_ns < EMU_SPIN_NS) {
+        register_ns = EMU_SPIN_NS;
+    }
+    end = host_now_ns() + register_ns * self->spin_ns / EMU_SPIN_NS;
     do {
-        for (int i = 0; i < 16; i++) {
-            if (any_changed(set, seen)) {
+        for (int i = 0; i < looks; i++) {
+            if (any_changed(set)) {
                 self->spin_ns = EMU_SPIN_NS;
                 return true;
             }
@@ -268,25 +183,84 @@ static bool spin(struct emu_task *self, const struct wait_set *set)
     return false;
 }
 
+/* On the wake word. */
+static int64_t sleep_short(struct emu_task *self, struct task_record *record, uint32_t expected,
+                           uint64_t deadline_ns, const sigset_t *mask)
+{
+    sigset_t old;
+    int64_t rc;
+
+    if (EMU_UNLIKELY(mask)) {
+        host_sigmask(mask, &old); /* a signal let in here changes the wake word */
+    }
+    rc = self->process->sleep ? self->process->sleep(self, &record->wake, expected, deadline_ns)
+                              : host_futex_wait(&record->wake, expected, deadline_ns);
+    if (EMU_UNLIKELY(mask)) {
+        host_sigmask(&old, NULL);
+    }
+    return rc;
+}
+
+/* In poll. */
+static int64_t sleep_deep(struct emu_task *self, struct task_record *record, uint32_t expected,
+                          const struct wait_request *request)
+{
+    const struct bell_wait wait = {
+        .word = &record->wake,
+        .expected = expected,
+        .fds = request->set->fds,
+        .count = request->set->fd_count,
+        .deadline_ns = request->deadline_ns,
+        .mask = request->mask,
+    };
+
+    return bell_sleep(self, &record->bell, &wait);
+}
+
+/* Until when a sleep on the wake word may last; what sleeps longer goes on in poll. */
+static uint64_t short_deadline_ns(const struct emu_task *self, const struct wait_request *request)
+{
+    uint64_t ask = request->set->deep ? EMU_DEAF_NS : EMU_ASK_FIRST_NS;
+
+    if (!request->set->fds || (self->process->sleep && !self->process->poll)) {
+        return request->deadline_ns; /* there is nothing to ask, or nobody to hear the answer */
+    }
+    ask += host_now_ns();
+    return request->deadline_ns ? base_min_u64(ask, request->deadline_ns) : ask;
+}
+
+/* One sleep, where it belongs. */
+static int64_t sleep_somewhere(struct emu_task *self, struct task_record *record, uint32_t expected,
+                               const struct wait_request *request)
+{
+    struct wait_set *set = request->set;
+    bool virtual = self->process->sleep && !self->process->poll;
+    int64_t rc;
+
+    /* A mask is in force as long as poll lasts; changed around a futex it would let things in. */
+    if (set->real || (request->mask && !virtual) ||
+        (set->deep && set->fd_count > 0 && !virtual && bell_ready(self, &record->bell))) {
+        set->deep = true; /* what has ended it may lie at a placeholder */
+        return sleep_deep(self, record, expected, request);
+    }
+    rc = sleep_short(self, record, expected, short_deadline_ns(self, request), request->mask);
+    set->deep |= rc == -ETIMEDOUT;
+    return rc;
+}
+
 /* The sleep itself: handlers may run from here on, so those put off run first. */
 static int64_t sleep_now(struct emu_task *self, struct task_record *record, uint32_t expected,
-                         uint64_t deadline_ns, const struct wait_request *request)
+                         const struct wait_request *request)
 {
     int critical = self->critical;
-    int64_t rc = 0;
+    int64_t rc;
 
     atomic_store(&record->sleeping, 1);
     self->critical = 0;
     if (self->signals_put_off && self->process->deliver) {
         self->process->deliver(self);
     }
-    if (request->sleep) {
-        rc = request->sleep(self, record, expected, deadline_ns, request->op);
-    } else if (self->process->sleep) {
-        rc = self->process->sleep(self, &record->wake, expected, deadline_ns);
-    } else {
-        rc = host_futex_wait(&record->wake, expected, deadline_ns);
-    }
+    rc = sleep_somewhere(self, record, expected, request);
     self->critical = critical;
     atomic_store_explicit(&record->sleeping, 0, memory_order_relaxed);
     return rc;
@@ -299,6 +273,8 @@ struct wait_guard {
     uint32_t mark;
     int critical;
     const void *frame;
+    uint32_t sleep_word;
+    bool interrupted;
     bool returned; /* false when the stack is unwound: the call ends and handlers may run again */
 };
 
@@ -307,25 +283,28 @@ static void guard_undo(struct wait_guard *guard)
     struct emu_task *self = guard->self;
 
     self->critical = guard->returned ? guard->critical : 0;
+    if (!guard->returned) {
+        bell_leave(&guard->record->bell);
+    }
+    task_sleep_end(guard->record);
     atomic_store_explicit(&guard->record->sleeping, 0, memory_order_relaxed);
     unregister_to(self, guard->record, guard->mark);
     self->wait_frame = guard->frame;
+    self->sleep_word = guard->sleep_word;
+    self->interrupted = guard->interrupted;
 }
 
-/*
- * The soonest of the call's deadline and the next time to ask the placeholders. Where somebody may
- * die unseen that is often; else ever more rarely, for bytes that come past the shim while we
- * sleep.
- */
-static uint64_t next_wake_up(const struct wait_request *request, uint32_t round)
+static void empty(struct wait_set *set)
 {
-    bool unseen = request->set->shared &&
-                  (atomic_load_explicit(&arena->header.watcher, memory_order_relaxed) == 0 ||
-                   atomic_load_explicit(&arena->header.orphans, memory_order_relaxed) != 0);
-    uint64_t ask = EMU_ASK_FIRST_NS << base_min_u32(2 * round, 20);
+    set->count = 0;
+    set->fd_count = 0;
+    set->real = false;
+}
 
-    ask = host_now_ns() + base_min_u64(ask, unseen ? EMU_ASK_UNSEEN_NS : EMU_ASK_RARELY_NS);
-    return request->deadline_ns ? base_min_u64(ask, request->deadline_ns) : ask;
+/* A sleep that couldn't be: the call would go round without ever sleeping. */
+static bool is_failure(int64_t rc)
+{
+    return rc < 0 && rc != -EINTR && rc != -ETIMEDOUT && rc != -EAGAIN;
 }
 
 static int register_all(struct emu_task *self, struct task_record *record,
@@ -354,20 +333,46 @@ static int64_t reason_to_end(struct emu_task *self, const struct wait_request *r
     return 0;
 }
 
-/* One round of register, try again, sleep. WAIT_BLOCK: go on. */
-static int64_t wait_once(struct emu_task *self, struct task_record *record,
-                         const struct wait_request *request, uint32_t round)
+/* Says in the record what the task is about to sleep for. */
+static void note_sleep(struct emu_task *self, struct task_record *record,
+                       const struct wait_request *request, uint64_t *since_ns)
 {
-    struct wait_guard guard __attribute__((unused, cleanup(guard_undo))) = {
-        self,
-        record,
-        atomic_load_explicit(&record->waiters, memory_order_relaxed),
-        self->critical,
-        self->wait_frame,
-        false
-    };
+    struct task_sleep sleep = { .timeout_ns = -1 };
+
+    if (*since_ns == 0) {
+        *since_ns = host_now_ns();
+    }
+    if (request->describe) {
+        request->describe(request->op, request->set, &sleep);
+    }
+    sleep.since_ns = *since_ns;
+    sleep.frame = (uintptr_t)self->wait_frame;
+    task_sleep_begin(record, &sleep);
+}
+
+/*
+ * One round of register, try again, sleep. WAIT_BLOCK: go on. -EINTR: a handler has run, and before
+ * it nothing had happened; what the handler did doesn't count, since Linux decides before it runs a
+ * handler. *since_ns is when the call slept first, 0 before.
+ */
+static int64_t wait_once(struct emu_task *self, struct task_record *record,
+                         const struct wait_request *request, uint64_t *since_ns)
+{
+    struct wait_guard guard
+        __attribute__((unused, cleanup(guard_undo))) = { self,
+                                                         record,
+                                                         atomic_load_explicit(&record->waiters,
+                                                                              memory_order_relaxed),
+                                                         self->critical,
+                                                         self->wait_frame,
+                                                         self->sleep_word,
+                                                         self->interrupted,
+                                                         false };
     uint32_t wake = atomic_load(&record->wake);
     int64_t result;
+
+    self->sleep_word = wake;
+    self->interrupted = false;
 
     self->wait_frame = __builtin_frame_address(0);
     result = register_all(self, record, request->set);
@@ -375,16 +380,19 @@ static int64_t wait_once(struct emu_task *self, struct task_record *record,
         guard.returned = true;
         return result;
     }
-    request->set->count = 0;
-    request->set->shared = false;
+    empty(request->set);
     result = request->try(self, request->op, request->set, true);
     if (result != WAIT_BLOCK) {
         guard.returned = true;
         return result;
     }
-    result = sleep_now(self, record, wake, next_wake_up(request, round), request);
+    note_sleep(self, record, request, since_ns);
+    result = sleep_now(self, record, wake, request);
     guard.returned = true;
-    return result == -EDEADLK ? result : WAIT_BLOCK;
+    if (is_failure(result)) {
+        return result;
+    }
+    return self->interrupted && result != 0 ? -EINTR : WAIT_BLOCK;
 }
 
 int64_t wait_run(struct emu_task *self, const struct wait_request *request)
@@ -392,11 +400,12 @@ int64_t wait_run(struct emu_task *self, const struct wait_request *request)
     uint32_t interrupts = self->interrupts;
     uint32_t interrupts_final = self->interrupts_final;
     struct task_record *record = NULL;
+    uint64_t since_ns = 0;
     int64_t result;
 
+    request->set->deep = request->mask != NULL;
     for (uint32_t round = 0; round < EMU_WAIT_LIMIT; round++) {
-        request->set->count = 0;
-        request->set->shared = false;
+        empty(request->set);
         result = request->try(self, request->op, request->set, false);
         if (result != WAIT_BLOCK) {
             return result;
@@ -412,7 +421,11 @@ int64_t wait_run(struct emu_task *self, const struct wait_request *request)
         if (!record) {
             return -ENOMEM;
         }
-        result = wait_once(self, record, request, round);
+        result = wait_once(self, record, request, &since_ns);
+        if (result == -EINTR) {
+            result = reason_to_end(self, request, interrupts, interrupts_final);
+            result = result == 0 ? WAIT_BLOCK : result;
+        }
         if (result != WAIT_BLOCK) {
             return result;
         }

@@ -158,6 +158,16 @@ static int make_pair(int kind, int cloexec, const int status[2], int capacity, i
     return 0;
 }
 
+int fake_instance(bool cloexec)
+{
+    const int object = new_object(FAKE_INSTANCE);
+    const int fd = new_fd(3, object, 0, cloexec, O_RDWR);
+
+    if (fd < 0)
+        objects[object] = (struct object){ .kind = HOST_OTHER };
+    return fd;
+}
+
 int host_pipe2(int *ret_fds, int flags)
 {
     const int shared = flags & (O_NONBLOCK | O_DIRECT);
@@ -283,7 +293,7 @@ int64_t host_fcntl(int fd, int command, unsigned long argument)
         for (object->capacity = 4096; (unsigned long)object->capacity < argument;)
             object->capacity *= 2;
         return object->capacity;
-    default: return -EINVAL;
+    default: return fake_owner_command(2 * fds[fd].object + fds[fd].end, command, argument);
     }
 }
 
@@ -296,6 +306,12 @@ int64_t host_ioctl(int fd, unsigned long request, void *argument)
         const int status = fds[fd].status & (O_NONBLOCK | O_DIRECT | O_ASYNC);
 
         set_status(fd, *(int *)argument ? status | O_NONBLOCK : status & ~O_NONBLOCK);
+        return 0;
+    }
+    case FIOASYNC: {
+        const int status = fds[fd].status & (O_NONBLOCK | O_DIRECT | O_ASYNC);
+
+        set_status(fd, *(int *)argument ? status | O_ASYNC : status & ~O_ASYNC);
         return 0;
     }
     case FIOCLEX: fds[fd].cloexec = 1; return 0;
@@ -445,6 +461,8 @@ short host_poll_one(int fd, short events)
         return POLLNVAL;
     if (object->kind == HOST_OTHER)
         return events & (POLLIN | POLLOUT);
+    if (object->kind == FAKE_INSTANCE)
+        return 0;
     const int end = fds[fd].end;
     const bool alone = object->count[1 - end] == 0;
     short bits = POLLOUT;
@@ -497,7 +515,8 @@ int host_bell_create(void)
 {
     const int object = new_object(HOST_PIPE);
 
-    return new_fd(0, object, 1, 1, O_RDWR | O_NONBLOCK);
+    objects[object].count[1] = 1; /* it is open for writing, too */
+    return new_fd(0, object, 0, 1, O_RDWR | O_NONBLOCK);
 }
 
 int host_bell_watch(int bell)
@@ -505,9 +524,61 @@ int host_bell_watch(int bell)
     return duplicate(bell, 0, 1);
 }
 
+bool host_bell_watches(int watch, int bell)
+{
+    return object_of(watch) != NULL && object_of(watch) == object_of(bell);
+}
+
 void host_bell_harvest(int watch)
 {
     (void)watch;
+}
+
+/* A pipe's reading end, whose number is also its name. */
+int host_bell_open(int above, struct host_bell *ret_bell, uint64_t *ret_name)
+{
+    const int object = new_object(HOST_PIPE);
+    const int fd = new_fd(above < 900 ? 900 : above + 1, object, 0, 1, 0);
+
+    if (fd < 0)
+        return fd;
+    objects[object].count[1] = 1;
+    *ret_bell = (struct host_bell){ fd, 1000 + (uint32_t)object, 1 };
+    *ret_name = 1000 + (uint64_t)object;
+    return 0;
+}
+
+int host_bell_sender(int above, struct host_bell *ret_sender)
+{
+    (void)above;
+    *ret_sender = (struct host_bell){ 2, 2, 1 };
+    return 0;
+}
+
+bool host_bell_stands(const struct host_bell *bell)
+{
+    return bell->fd == 2 ||
+           (object_of(bell->fd) != NULL && fds[bell->fd].object - 1 == (int)bell->cookie - 1000);
+}
+
+int host_bell_send(const struct host_bell *sender, uint64_t name)
+{
+    (void)sender;
+    for (int fd = 0; fd < FDS; fd++) {
+        if (fds[fd].object - 1 == (int)name - 1000 && fds[fd].end == 0) {
+            fake_wake();
+            objects[name - 1000].data[0] = realloc(objects[name - 1000].data[0], 16);
+            objects[name - 1000].size[0] += objects[name - 1000].size[0] < 16;
+            return 0;
+        }
+    }
+    return -ECONNREFUSED;
+}
+
+void host_bell_take(const struct host_bell *bell)
+{
+    if (object_of(bell->fd)->size[0] > 0)
+        object_of(bell->fd)->size[0]--;
 }
 
 int host_reopen_writer(int fd)

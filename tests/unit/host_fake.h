@@ -9,6 +9,7 @@
 #ifndef HOST_FAKE_H
 #define HOST_FAKE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,11 +44,36 @@ int fake_open_fds(void);
 /* The next `count` calls that make a descriptor fail with -EMFILE. */
 void fake_no_fds(int count);
 
-/* ---- Between the fake's two parts ---- */
+/* A signal that was queued: to a process, or to a thread of it (tid > 0). */
+struct fake_signal {
+    int32_t pid;
+    int32_t tid;
+    int number;
+    siginfo_t info;
+};
+
+/* The oldest signal that was sent and not yet taken; false: there is none. */
+bool fake_take_signal(struct fake_signal *ret_signal);
+
+/* The next `count` real-time signals find the queue full. */
+void fake_fill_signal_queue(int count);
+
+/* ---- Between the fake's parts ---- */
+
+/* Owner and signal of one end of an object. `end`: a number of its own. */
+int64_t fake_owner_command(int end, int command, unsigned long argument);
+int64_t fake_signal_call(long number, long a, long b, long c, long d);
+void fake_reset_signals(void);
+
+#define FAKE_INSTANCE 3 /* beside HOST_OTHER, ...: an epoll instance */
+
+/* A new descriptor for one; what is in it stands in host_fake_epoll.c. */
+int fake_instance(bool cloexec);
 
 #define FAKE_MEMORY_FIRST 4096 /* numbers of the arena's memfds: out of the table's way */
 
 void fake_reset_world(void);
+void fake_wake(void); /* counts a wake-up */
 bool fake_is_bad(const void *place, size_t size);
 
 /* Sleeps: true when an action made `woken` answer true; else the clock stands at the deadline. */

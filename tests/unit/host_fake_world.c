@@ -60,6 +60,7 @@ void fake_reset_world(void)
     current_pid = 100;
     current_tid = 100;
     sigemptyset(&mask);
+    fake_reset_signals();
 }
 
 void fake_plan(uint64_t at_ns, void (*act)(void *), void *context)
@@ -141,6 +142,15 @@ int host_copy(void *to, const void *from, size_t size)
     return 0;
 }
 
+int host_put_revents(struct pollfd *to, const struct pollfd *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (host_copy(&to[i].revents, &from[i].revents, sizeof to->revents) < 0)
+            return -EFAULT;
+    }
+    return 0;
+}
+
 bool host_copy_recover(void *ucontext)
 {
     (void)ucontext;
@@ -149,8 +159,8 @@ bool host_copy_recover(void *ucontext)
 
 int64_t host_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-    (void)number, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
-    return -ENOSYS;
+    (void)e, (void)f;
+    return fake_signal_call(number, a, b, c, d);
 }
 
 /* ---- Threads, processes, time ---- */
@@ -229,6 +239,11 @@ int64_t host_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_
 void host_futex_wake(const _Atomic uint32_t *word, int count)
 {
     (void)word, (void)count;
+    wakes++;
+}
+
+void fake_wake(void)
+{
     wakes++;
 }
 

@@ -235,10 +235,75 @@ Test(wait, a_call_that_was_left_is_undone)
     uint32_t during = 9;
 
     fixture_pipe(fds, 0);
-    fake_plan(1100 * MS, clear, &self);
-    fake_plan(1100 * MS, note_waiters, &during);
-    fake_plan(1200 * MS, interrupt, &restart);
+    fake_plan(1001 * MS, clear, &self);
+    fake_plan(1001 * MS, note_waiters, &during);
+    fake_plan(1002 * MS, interrupt, &restart);
     cr_expect_eq(emu_read(&self, fds[0], data, 1), -EINTR);
     cr_expect_eq(during, 0);
+    fixture_close(fds);
+}
+
+static void close_unseen(void *context)
+{
+    fake_close_unseen(*(int *)context);
+}
+
+static void write_past(void *context)
+{
+    fake_write_past(fds[1], context, strlen(context));
+}
+
+Test(wait, a_long_sleep_has_no_clock)
+{
+    fixture_pipe(fds, 0);
+    fake_plan(90000 * MS, write_other, "bell");
+    cr_expect_eq(emu_read(&self, fds[0], data, 100), 4);
+    cr_expect_eq(host_now_ns(), 90000 * MS);
+    cr_expect_eq(fake_sleeps(), 2, "on the futex, then in poll");
+    cr_expect_eq(fake_wakes(), 1);
+    fixture_close(fds);
+}
+
+Test(wait, a_death_that_nobody_reports_ends_a_long_sleep)
+{
+    /* Another process has the writing end, and dies without anybody knowing. */
+    fixture_pipe(fds, 0);
+    const int slot = emu_fork_before(&self);
+    cr_assert_gt(slot, 0);
+    emu_fork_parent(&self, slot, 200);
+    int inherited = (int)host_fcntl(fds[1], F_DUPFD, 100);
+    cr_assert_eq(emu_close(&self, fds[1]), 0);
+    fake_plan(5000 * MS, close_unseen, &inherited);
+    cr_expect_eq(emu_read(&self, fds[0], data, 100), 0);
+    cr_expect_eq(host_now_ns(), 5000 * MS);
+    fake_kill(200);
+    emu_process_sweep(&self, 200);
+    cr_assert_eq(emu_close(&self, fds[0]), 0);
+}
+
+Test(wait, bytes_that_come_past_end_a_long_sleep)
+{
+    struct pollfd one;
+
+    fixture_pipe(fds, 0);
+    fake_plan(5000 * MS, write_past, "past");
+    cr_expect_eq(emu_read(&self, fds[0], data, 100), 4);
+    cr_expect_eq(host_now_ns(), 5000 * MS);
+    one = (struct pollfd){ .fd = fds[0], .events = POLLIN };
+    fake_plan(9000 * MS, write_past, "again");
+    cr_expect_eq(emu_poll(&self, &one, 1, -1), 1);
+    cr_expect_eq(host_now_ns(), 9000 * MS);
+    cr_expect_eq(emu_read(&self, fds[0], data, 100), 5);
+    fixture_close(fds);
+}
+
+Test(wait, without_descriptors_the_clock_remains)
+{
+    fixture_pipe(fds, 0);
+    fake_no_fds(1000);
+    fake_plan(1500 * MS, write_other, "late");
+    cr_expect_eq(emu_read(&self, fds[0], data, 100), 4);
+    cr_expect_eq(host_now_ns(), 1500 * MS);
+    fake_no_fds(0);
     fixture_close(fds);
 }

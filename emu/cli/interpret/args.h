@@ -11,6 +11,7 @@
  * updated      u  timeval, updated p  pollfd array     s  fd_set           g  signal set d  last
  * argument of fcntl and ioctl: number or value, may be left out o  offset, updated  S  stat L
  * rlimit
+ *   e  epoll_event, sent                    E  epoll_event array, filled
  *
  * A call of calls.def that has no line here doesn't compile.
  */
@@ -72,6 +73,12 @@
 #define KINDS_ppoll           "pitg"
 #define KINDS_select          "isssu"
 #define KINDS_pselect         "issstg"
+#define KINDS_epoll_create    "i"
+#define KINDS_epoll_create1   "i"
+#define KINDS_epoll_ctl       "iiie"
+#define KINDS_epoll_wait      "iEii"
+#define KINDS_epoll_pwait     "iEiig"
+#define KINDS_epoll_pwait2    "iEitg"
 
 /*
  * HELPER(name, signature, kinds): libc's alone, on both sides; a script needs them to set things

@@ -132,7 +132,7 @@ static uint64_t encode_argument(struct run *run, size_t index, uint64_t *words)
     struct context context = { .run = run };
     size_t size;
 
-    context.receiving = strchr("RMNxATuSp", kind) != NULL;
+    context.receiving = strchr("RMNxATuSpE", kind) != NULL;
     context.either = kind == 'x';
     context.filled = kind == 'S' || kind == 'A';
     switch (kind) {
@@ -154,9 +154,10 @@ static uint64_t encode_argument(struct run *run, size_t index, uint64_t *words)
     static const struct {
         const char *kinds;
         const struct type *type;
-    } pointers[] = { { "WRx", &type_iovec },   { "mM", &type_msghdr },   { "nN", &type_mmsghdr },
-                     { "aA", &type_sockaddr }, { "tT", &type_timespec }, { "u", &type_timeval },
-                     { "p", &type_pollfd },    { "S", &type_stat },      { "L", &type_rlimit } };
+    } pointers[] = { { "WRx", &type_iovec },   { "mM", &type_msghdr },      { "nN", &type_mmsghdr },
+                     { "aA", &type_sockaddr }, { "tT", &type_timespec },    { "u", &type_timeval },
+                     { "p", &type_pollfd },    { "eE", &type_epoll_event }, { "S", &type_stat },
+                     { "L", &type_rlimit } };
     for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++) {
         if (strchr(pointers[i].kinds, kind))
             return (uint64_t)(uintptr_t)encode_pointer(&context, pointers[i].type, expr, &size);

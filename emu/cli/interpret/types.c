@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -61,6 +62,12 @@ static const struct field pollfd_fields[] = {
     NUMBER(struct pollfd, revents, OUT, OUT),
 };
 const struct type type_pollfd = TYPE(pollfd, pollfd_fields);
+
+static const struct field epoll_event_fields[] = {
+    NUMBER(struct epoll_event, events, IN, OUT),
+    NUMBER(struct epoll_event, data, IN, OUT), /* as one number: u64 */
+};
+const struct type type_epoll_event = TYPE(epoll_event, epoll_event_fields);
 
 static const struct field timespec_fields[] = {
     SIGNED(struct timespec, tv_sec, IN, ASKED),

@@ -45,6 +45,7 @@ extern const struct type type_iovec;
 extern const struct type type_msghdr;
 extern const struct type type_mmsghdr;
 extern const struct type type_pollfd;
+extern const struct type type_epoll_event;
 extern const struct type type_timespec;
 extern const struct type type_timeval;
 extern const struct type type_stat;

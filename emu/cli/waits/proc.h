@@ -1,0 +1,61 @@
+/*
+ * proc.h - processes and threads as /proc shows them
+ *
+ * All of it is a look at one moment: whoever is looked at may change or be gone at once.
+ */
+#ifndef CLI_PROC_H
+#define CLI_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROC_NAME 16 /* TASK_COMM_LEN */
+#define PROC_LINK 64
+
+/* Name of the program, "?" when it can't be read. */
+void proc_name(int32_t pid, char ret_name[PROC_NAME]);
+
+/* State of a thread as in proc(5)'s stat: 'R', 'S', 'D', 'T', 'Z', ...; 0: there is none. */
+char proc_state(int32_t pid, int32_t tid);
+
+/* Its threads, at most `max`, in ascending order. Returns their number. */
+size_t proc_threads(int32_t pid, int32_t *ret_tids, size_t max);
+
+enum proc_doing {
+    PROC_GONE,
+    PROC_RUNS,
+    PROC_CALLS,   /* blocked in the system call `number` */
+    PROC_STOPPED, /* by a signal, or a debugger */
+    PROC_ENDED,   /* nobody has waited for it yet */
+    PROC_SLEEPS,  /* blocked, and more may not be known: `where` may hold the kernel's function */
+};
+
+struct proc_call {
+    enum proc_doing doing;
+    long number;
+    uint64_t arguments[6];
+    uint64_t stack; /* of the thread, 0: not known */
+    uint64_t code;  /* where it stands, 0: not known */
+    char where[PROC_LINK];
+};
+
+/* What a thread does, from /proc/PID/task/TID/syscall; else from wchan and stat. */
+struct proc_call proc_look(int32_t pid, int32_t tid);
+
+/* Reads memory of another process. False: not readable, or not allowed. */
+bool proc_read(int32_t pid, uint64_t address, void *ret_data, size_t size);
+
+/* What descriptor `fd` leads to ("pipe:[1234]"), "" when it can't be read. */
+void proc_fd_link(int32_t pid, int fd, char ret_link[PROC_LINK]);
+
+/* The lowest number of a descriptor with this link and access (bits of open(2), -1: any); or -1. */
+int proc_find_fd(int32_t pid, const char *link, int access);
+
+/*
+ * Adds to `pids` (count of them there, room for `max`) all their descendants; this process and
+ * doubles are left out. Returns the new count.
+ */
+size_t proc_add_descendants(int32_t *pids, size_t count, size_t max);
+
+#endif

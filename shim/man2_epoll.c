@@ -1,0 +1,77 @@
+/*
+ * man2_epoll.c - epoll_create(2), epoll_ctl(2), epoll_wait(2) and their kin
+ *
+ * Every instance made while there is a session is known to the emulator from its birth, for what is
+ * added to it later may be emulated, and by another process. Like a pipe it begins a bare preload's
+ * session.
+ */
+#include "wrap.h"
+
+/* A new instance needs of this process what any emulated descriptor does. */
+static int created(struct emu_task *self, int64_t result)
+{
+    if (result >= 0) {
+        session_first_descriptor();
+    }
+    return (int)route_leave(self, result);
+}
+
+int wrap_epoll_create1(int flags)
+{
+    struct emu_task *self = session_ensure() ? route_enter() : NULL;
+
+    return self ? created(self, emu_epoll_create1(self, flags))
+                : PLAIN(RAW1(SYS_epoll_create1, flags));
+}
+
+int wrap_epoll_create(int size)
+{
+    struct emu_task *self = session_ensure() ? route_enter() : NULL;
+
+    return self ? created(self, emu_epoll_create(self, size)) : PLAIN(RAW1(SYS_epoll_create, size));
+}
+
+int wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    ROUTE(emu_fd_is_known(epoll) || emu_fd_is_emulated(fd),
+          emu_epoll_ctl(self, epoll, operation, fd, event),
+          PLAIN(RAW4(SYS_epoll_ctl, epoll, operation, fd, event)));
+}
+
+int wrap_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
+{
+    bool known = emu_fd_is_known(epoll);
+
+    if (known) {
+        route_cancel_point();
+    }
+    ROUTE(known, emu_epoll_wait(self, epoll, events, max, timeout_ms),
+          NATIVE4(SYS_epoll_wait, epoll, events, max, timeout_ms));
+}
+
+int wrap_epoll_pwait(int epoll, struct epoll_event *events, int max, int timeout_ms,
+                     const sigset_t *mask)
+{
+    bool known = emu_fd_is_known(epoll);
+
+    if (known) {
+        route_cancel_point();
+    }
+    ROUTE(known, emu_epoll_pwait(self, epoll, events, max, timeout_ms, mask),
+          NATIVE6(SYS_epoll_pwait, epoll, events, max, timeout_ms, mask, _NSIG / 8));
+}
+
+int wrap_epoll_pwait2(int epoll, struct epoll_event *events, int max,
+                      const struct timespec *timeout, const sigset_t *mask)
+{
+    bool known = emu_fd_is_known(epoll);
+
+    if (known) {
+        route_cancel_point();
+    }
+    ROUTE(known, emu_epoll_pwait2(self, epoll, events, max, timeout, mask),
+          NATIVE6(SYS_epoll_pwait2, epoll, events, max, timeout, mask, _NSIG / 8));
+}
+
+#define SYMBOLS_EPOLL
+#include "export.h"
