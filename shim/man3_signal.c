@@ -110,7 +110,7 @@ static long set_mask(int how, const sigset_t *set, sigset_t *ret_old)
         mask &= ~LIBC_SIGNALS;
     }
     result = RAW4(SYS_rt_sigprocmask, how, set ? &mask : NULL, ret_old, sizeof mask);
-    if (result == 0 && set && shim.emulates) {
+    if (result == 0 && set && (shim.emulates || shim_thread.state != THREAD_NEW)) {
         signal_learn_mask();
     }
     return result;
