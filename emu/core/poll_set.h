@@ -2,9 +2,8 @@
  * poll_set.h - waiting for several descriptors at once: what poll and select share
  *
  * A set mixes emulated and real descriptors. Readiness of emulated ones is asked of the objects, of
- * real ones of the kernel with one poll. When nothing is ready the task registers with each object;
- * sets without real descriptors sleep on the task's wake word, mixed ones in the kernel's poll
- * together with the session's bell.
+ * real ones of the kernel with one poll. When nothing is ready the task registers with each object
+ * and names what the kernel is to watch while it sleeps (wait.h).
  * Linux: fs/select.c:do_poll, do_select.
  */
 #ifndef EMU_POLL_SET_H
