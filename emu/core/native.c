@@ -56,6 +56,31 @@ static void set_packet_mode(int fd, bool on)
     }
 }
 
+/* Room for whatever is unread, which may be more than SO_SNDBUF says by now. Returns what it was.
+ */
+static int raise_send_buffer(int fd)
+{
+    int large = 1 << 24; /* the kernel cuts it at wmem_max */
+    int before = 0;
+    socklen_t size = sizeof before;
+
+    if (host_getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &before, &size) < 0) {
+        return 0;
+    }
+    host_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
+    host_setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &large, sizeof large);
+    return before;
+}
+
+static void restore_send_buffer(int fd, int before)
+{
+    int half = before / 2; /* it is doubled when it is set: sock_setsockopt */
+
+    if (before > 0) {
+        host_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof half);
+    }
+}
+
 /*
  * Moves a direction: fd is its writing end, or -1 when there is nothing to move. The state says
  * BUF_MOVING meanwhile and keeps everything: if this process dies over it, or a write fails, the
@@ -68,6 +93,7 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd)
     struct wake_list list;
     struct buf_state state;
     int64_t flags = fd >= 0 ? host_fcntl(fd, F_GETFL, 0) : 0;
+    int send_buffer = 0;
     int rc = 0;
 
     wake_list_init(&list);
@@ -78,6 +104,7 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd)
     } else if (state.seg_count > 0 && fd >= 0) {
         state.flags |= BUF_MOVING;
         buf_publish_locked(buf, &state);
+        send_buffer = state.kind == DESCRIPTION_PIPE_READER ? 0 : raise_send_buffer(fd);
     }
     while (rc == 0 && state.seg_count > 0 && fd >= 0) {
         struct seg seg = buf_first_seg(&state);
@@ -95,6 +122,7 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd)
         queue_notify_locked(&buf->writers, POLLNVAL, &list);
     }
     lock_release(self, &buf->lock);
+    restore_send_buffer(fd, send_buffer);
     if (fd >= 0 && state.kind == DESCRIPTION_PIPE_READER) {
         host_fcntl(fd, F_SETFL, (unsigned long)flags);
     }
@@ -184,7 +212,6 @@ static int fresh_pair(struct emu_task *self, struct description *description, in
 {
     uint32_t slot = self->process->slot;
     int fds[2];
-    int size = 1 << 24; /* room for whatever was unread; the kernel cuts it at wmem_max */
     int rc;
 
     for (uint32_t other = 0; other < EMU_MAX_PROCESSES; other++) {
@@ -199,8 +226,6 @@ static int fresh_pair(struct emu_task *self, struct description *description, in
     if (rc < 0) {
         return rc;
     }
-    host_setsockopt(fds[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
-    host_setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     host_fcntl(fds[1], F_SETFL, atomic_load(&description->status) & O_NONBLOCK);
     replace_numbers(fds[1], description);
     host_close(fds[1]);
@@ -224,6 +249,7 @@ static int socket_native(struct emu_task *self, int fd, struct description *desc
     struct description *peer = description_peer(description);
     struct buf_state rx = buf_peek(buf_at(description->rx));
     struct buf_state tx = buf_peek(buf_at(description->tx));
+    bool reset = !peer && atomic_load(&description->error) == ECONNRESET;
     int writer = -1;
     bool ours = false;
     int rc = 0;
@@ -235,7 +261,7 @@ static int socket_native(struct emu_task *self, int fd, struct description *desc
         if (writer < 0 && rx.seg_count > 0) {
             return -EBUSY;
         }
-    } else if (rx.seg_count > 0) {
+    } else if (rx.seg_count > 0 || reset) {
         rc = fresh_pair(self, description, &writer);
         if (rc < 0) {
             return -EBUSY;
@@ -244,6 +270,10 @@ static int socket_native(struct emu_task *self, int fd, struct description *desc
     rc = move_direction(self, description->rx, writer);
     if (rc == 0) {
         rc = move_direction(self, description->tx, peer ? fd : -1);
+    }
+    if (rc == 0 && reset) {
+        host_write(fd, "", 1); /* who closes with this unread resets us: unix_release_sock */
+        description_take_error(description);
     }
     if (writer >= 0 && !ours) {
         host_close(writer);
