@@ -326,10 +326,24 @@ static int set_native(struct emu_task *self, const struct description *set)
     return rc;
 }
 
+/* Says so in both ends. True: somebody else, who did the same at either end, was quicker. */
+static bool mark_native(struct description *description, struct description *peer)
+{
+    struct description *first = peer && peer < description ? peer : description;
+    bool before = atomic_exchange(&first->native, DESCRIPTION_HANDED_OVER) != DESCRIPTION_OURS;
+
+    atomic_store(&description->native, DESCRIPTION_HANDED_OVER);
+    if (peer) {
+        atomic_store(&peer->native, DESCRIPTION_HANDED_OVER);
+    }
+    return before;
+}
+
 int emu_native_one(struct emu_task *self, int fd)
 {
     struct description *description = fdtab_get(fd);
     struct description *peer;
+    bool counted;
     int rc;
 
     if (!description) {
@@ -342,17 +356,16 @@ int emu_native_one(struct emu_task *self, int fd)
     if (rc < 0) {
         return rc;
     }
-    atomic_store(&description->native, 1);
-    if (peer) {
-        atomic_store(&peer->native, 1);
-    }
+    counted = mark_native(description, peer);
     epoll_hand_over(self, description);
     if (peer) {
         epoll_hand_over(self, peer);
     }
     description_wake(self, description, POLLNVAL);
-    emu_report_add(self, EMU_REPORT_SWITCH,
-                   description_is_socket(description) ? "socketpair" : "pipe", -1, -1, 0);
+    if (!counted) {
+        emu_report_add(self, EMU_REPORT_SWITCH,
+                       description_is_socket(description) ? "socketpair" : "pipe", -1, -1, 0);
+    }
     return 0;
 }
 
