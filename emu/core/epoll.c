@@ -287,6 +287,10 @@ static int add_locked(struct emu_task *self, const struct epoll_key *key,
     }
     *ret_index = index;
     rc = host_epoll_ctl(key->set_fd, EPOLL_CTL_ADD, key->fd, KERNEL_EVENTS, epoll_item_word(index));
+    if (rc == -EEXIST) { /* of an item that a kill left half-made, or half-removed */
+        rc = host_epoll_ctl(key->set_fd, EPOLL_CTL_MOD, key->fd, KERNEL_EVENTS,
+                            epoll_item_word(index));
+    }
     if (rc < 0) {
         item_free(index);
         return rc;
@@ -353,12 +357,9 @@ int epoll_modify(struct emu_task *self, const struct epoll_key *key,
     } else if (epoll_item_at(index - 1)->events & EPOLLEXCLUSIVE) {
         rc = -EINVAL;
     } else {
-        struct epoll_item *item = epoll_item_at(index - 1);
-
-        generation = atomic_load(&item->generation);
+        generation = atomic_load(&epoll_item_at(index - 1)->generation);
         epoll_lock(self, epoll);
-        atomic_store(&item->events, event->events | EPOLLERR | EPOLLHUP);
-        item->data = event->data.u64;
+        epoll_change_locked(epoll, index - 1, event->events | EPOLLERR | EPOLLHUP, event->data.u64);
         lock_release(self, &epoll->lock);
     }
     ctl_end(self);
@@ -376,8 +377,9 @@ int epoll_remove(struct emu_task *self, const struct epoll_key *key)
     ctl_begin(self);
     index = find_locked(key);
     if (index != 0) {
-        host_epoll_ctl(key->set_fd, EPOLL_CTL_DEL, key->fd, 0, 0); /* may be out already */
+        /* In this order: an item without its placeholder's word would miss deaths. */
         item_remove(self, index - 1);
+        host_epoll_ctl(key->set_fd, EPOLL_CTL_DEL, key->fd, 0, 0); /* may be out already */
         rc = 0;
     }
     ctl_end(self);
@@ -478,6 +480,7 @@ uint32_t epoll_make(void)
     }
     epoll = epoll_at(index);
     atomic_store(&epoll->first, 0);
+    epoll->undo_item = 0;
     epoll->items = 0;
     atomic_store(&epoll->real, 0);
     atomic_store(&epoll->nested, 0);
@@ -531,11 +534,19 @@ uint32_t epoll_named(int fd)
     return word != 0 && index < EMU_MAX_DESCRIPTIONS ? index : ARENA_NONE;
 }
 
+/* While chains are made anew a watched description seems not to be: then who asks must wait. */
+static bool is_watched(const struct description *description)
+{
+    return atomic_load(&description->watchers) != 0 ||
+           atomic_load(&arena->header.epoll_changed) != 0 ||
+           atomic_load(&description->watchers) != 0;
+}
+
 void epoll_description_dies(struct emu_task *self, struct description *description)
 {
     uint32_t index;
 
-    if (atomic_load(&description->watchers) == 0 && description->kind != DESCRIPTION_EPOLL) {
+    if (description->kind != DESCRIPTION_EPOLL && !is_watched(description)) {
         return;
     }
     ctl_begin(self);

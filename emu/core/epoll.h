@@ -40,8 +40,10 @@ struct epoll {
     _Atomic uint32_t nested;   /* 1: an instance is, or was, in it */
     _Atomic uint32_t turn;     /* odd: the kernel's events go first, so that nobody starves */
     _Atomic int32_t cpu;       /* where an event last came from, or -1: a hint */
-    _Atomic uint32_t in_use;   /* 0: free */
-    uint32_t rest[3];
+    /* Before an entry is modified: what it was, for whoever finds its changer dead. */
+    uint32_t undo_item; /* item + 1; 0: nothing is being modified */
+    uint32_t undo_events;
+    uint64_t undo_data;
 };
 static_assert(sizeof(struct epoll) == 64, "arena.def gives 64");
 
@@ -154,6 +156,9 @@ void epoll_lock(struct emu_task *self, struct epoll *epoll);
 /* Takes an item out of its instance's ready list. Requires: the instance's lock. */
 void epoll_take_out_locked(struct epoll *epoll, uint32_t index);
 
+/* Gives an item of the instance another mask and word, both or none. Requires: its lock. */
+void epoll_change_locked(struct epoll *epoll, uint32_t index, uint32_t events, uint64_t data);
+
 /* Tells an item that is ready now. Requires: no lock of the instance's. */
 void epoll_item_check(struct emu_task *self, uint32_t index, uint32_t generation);
 
@@ -165,6 +170,7 @@ struct epoll_harvest {
     int max;
     int got;
     struct description *handed_over; /* met one that the kernel serves: epoll_hand_over() it */
+    int handed_over_fd;              /* the number that the entry names */
 };
 
 /*

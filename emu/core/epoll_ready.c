@@ -95,7 +95,35 @@ void epoll_take_out_locked(struct epoll *epoll, uint32_t index)
     list_end_locked(epoll);
 }
 
-/* Whoever died changing the list leaves it to be made anew. */
+static void change_undo_locked(struct epoll *epoll)
+{
+    if (epoll->undo_item != 0) {
+        struct epoll_item *item = epoll_item_at(epoll->undo_item - 1);
+
+        atomic_store(&item->events, epoll->undo_events);
+        item->data = epoll->undo_data;
+        epoll->undo_item = 0;
+    }
+}
+
+void epoll_change_locked(struct epoll *epoll, uint32_t index, uint32_t events, uint64_t data)
+{
+    struct epoll_item *item = epoll_item_at(index);
+
+    list_begin_locked(epoll);
+    epoll->undo_events = atomic_load_explicit(&item->events, memory_order_relaxed);
+    epoll->undo_data = item->data;
+    atomic_signal_fence(memory_order_seq_cst);
+    epoll->undo_item = index + 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&item->events, events, memory_order_relaxed);
+    item->data = data;
+    atomic_signal_fence(memory_order_seq_cst);
+    epoll->undo_item = 0;
+    list_end_locked(epoll);
+}
+
+/* Whoever died changing the list, or an item, leaves it to be made anew. */
 void epoll_lock(struct emu_task *self, struct epoll *epoll)
 {
     uint32_t mine = (uint32_t)(epoll - (struct epoll *)arena->epolls);
@@ -104,18 +132,37 @@ void epoll_lock(struct emu_task *self, struct epoll *epoll)
     if (EMU_LIKELY(!atomic_load_explicit(&epoll->changing, memory_order_relaxed))) {
         return;
     }
+    change_undo_locked(epoll);
     atomic_store_explicit(&epoll->first, 0, memory_order_relaxed);
     for (uint32_t i = 0; i < epoll_items_used(); i++) {
         struct epoll_item *item = epoll_item_at(i);
+        uint32_t state = atomic_load(&item->state);
 
-        if (atomic_load(&item->state) == ITEM_LIVE && item->epoll == mine) {
+        if (state == ITEM_LIVE && item->epoll == mine) {
             append_locked(epoll, i);
+        } else if (state == ITEM_MAKING && item->epoll == mine) {
+            atomic_store(&item->ready, 0); /* it will be looked at when it is made */
         }
     }
     list_end_locked(epoll);
 }
 
 /* ---- Events ---- */
+
+/*
+ * Whether the item is to be told that somebody died. An edge-triggered one that is in the list is:
+ * whoever enlisted it may have died before waking those who wait. So is one whose channel may have
+ * been handed over by the dead.
+ */
+static bool item_rechecks(const struct epoll_item *item, uint32_t mask)
+{
+    const struct description *watched = description_at(item->watched);
+
+    return !(mask & EPOLLET) || atomic_load(&item->ready) != 0 ||
+           atomic_load(&watched->native) == DESCRIPTION_HANDED_OVER ||
+           (watched->kind != DESCRIPTION_EPOLL &&
+            (description_look(watched) & READINESS_HALF_NATIVE));
+}
 
 /* Whether what happened concerns the item: a one-shot that was told is silent even for ERR. */
 static bool item_wants(const struct epoll_item *item, uint32_t events)
@@ -124,7 +171,7 @@ static bool item_wants(const struct epoll_item *item, uint32_t events)
     uint32_t conditions = mask & ~EPOLL_PRIVATE; /* flags of the queue share the private bits */
 
     return conditions != 0 && ((events & KEYLESS) || (events & conditions) ||
-                               ((events & QUEUE_RECHECK) && !(mask & EPOLLET)));
+                               ((events & QUEUE_RECHECK) && item_rechecks(item, mask)));
 }
 
 /* Requires: the instance's lock. The item goes to the end of the list, unless it is in it. */
@@ -252,10 +299,14 @@ static uint32_t real_bits(const struct description *set, int fd)
     return bits;
 }
 
-/* Bits that hold now for what the item watches, whatever it asks for. */
+/*
+ * Bits that hold now for what the item watches, whatever it asks for; READINESS_HALF_NATIVE when it
+ * is to be handed over, since whoever made it native was killed before.
+ */
 static uint32_t item_bits(const struct epoll_item *item)
 {
     const struct description *watched = description_at(item->watched);
+    uint32_t look;
 
     if (atomic_load_explicit(&watched->generation, memory_order_relaxed) !=
         item->watched_generation) {
@@ -270,10 +321,14 @@ static uint32_t item_bits(const struct epoll_item *item)
         }
         return bits;
     }
-    if (EMU_UNLIKELY(atomic_load_explicit(&watched->native, memory_order_relaxed))) {
-        return fdtab_get_any(item->fd) == watched ? (uint32_t)host_poll_one(item->fd, ALL_POLL) : 0;
+    look = description_look(watched);
+    if (EMU_UNLIKELY((look & READINESS_HALF_NATIVE) ||
+                     atomic_load_explicit(&watched->native, memory_order_relaxed))) {
+        look &= READINESS_HALF_NATIVE;
+        look |= fdtab_get_any(item->fd) == watched ? (uint32_t)host_poll_one(item->fd, ALL_POLL)
+                                                   : 0;
     }
-    return description_readiness(watched);
+    return look;
 }
 
 /*
@@ -394,13 +449,16 @@ static int collect_first_locked(struct epoll *epoll, struct epoll_harvest *harve
     uint32_t index = pop_locked(epoll);
     struct epoll_item *item = epoll_item_at(index);
     uint32_t mask = atomic_load_explicit(&item->events, memory_order_relaxed);
-    uint32_t bits = item_bits(item) & mask;
+    uint32_t bits = item_bits(item);
 
-    if (EMU_UNLIKELY(atomic_load_explicit(&description_at(item->watched)->native,
+    if (EMU_UNLIKELY((bits & READINESS_HALF_NATIVE) ||
+                     atomic_load_explicit(&description_at(item->watched)->native,
                                           memory_order_relaxed) == DESCRIPTION_HANDED_OVER)) {
         harvest->handed_over = description_at(item->watched); /* the kernel will tell it */
+        harvest->handed_over_fd = item->fd;
         return 0;
     }
+    bits &= mask;
     if (bits == 0) {
         return 0;
     }

@@ -166,6 +166,18 @@ static int collect(struct emu_task *self, struct epoll_call *call, bool ask)
     return harvest->got > 0 ? 0 : rc;
 }
 
+/* What the wait has met becomes the kernel's, if need be with what a kill left of that. */
+static void hand_over(struct emu_task *self, const struct epoll_harvest *harvest)
+{
+    int fd = fdtab_find(harvest->handed_over_fd, description_index(harvest->handed_over));
+
+    if (fd >= 0 && fdtab_get(fd)) {
+        emu_native_one(self, fd);
+    } else {
+        epoll_hand_over(self, harvest->handed_over);
+    }
+}
+
 static int64_t epoll_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
 {
     struct epoll_call *call = op;
@@ -176,8 +188,8 @@ static int64_t epoll_try(struct emu_task *self, void *op, struct wait_set *set, 
     harvest->handed_over = NULL;
     rc = collect(self, call, last);
     if (EMU_UNLIKELY(harvest->handed_over != NULL)) {
-        epoll_hand_over(self, harvest->handed_over);
-        rc = rc == 0 ? epoll_collect_real(self, harvest) : rc;
+        hand_over(self, harvest);
+        rc = rc == 0 && harvest->got == 0 ? epoll_collect_real(self, harvest) : rc;
     }
     if (rc < 0) {
         return rc;
