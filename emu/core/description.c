@@ -35,7 +35,6 @@ static uint32_t make_end(const struct description_plan *plan, uint32_t slot)
     atomic_store_explicit(&description->sample_fd, -1, memory_order_relaxed);
     atomic_store_explicit(&description->native, 0, memory_order_relaxed);
     description->peer = ARENA_NONE;
-    description->epoll = ARENA_NONE;
     atomic_store_explicit(&description->watchers, 0, memory_order_relaxed);
     memset((void *)&description->owner, 0, sizeof description->owner);
     description_hold(description, slot);
@@ -55,13 +54,14 @@ static void free_end(uint32_t index)
     pool_give(&arena->header.descriptions, arena->descriptions_links, index);
 }
 
-uint32_t description_create_set(struct emu_task *self, uint32_t epoll)
+uint32_t description_create_set(struct emu_task *self, uint32_t epoll, uint32_t generation)
 {
     const struct description_plan plan = { DESCRIPTION_EPOLL, ARENA_NONE, ARENA_NONE, 0 };
     uint32_t index = make_end(&plan, self->process->slot);
 
     if (index != ARENA_NONE) {
         description_at(index)->epoll = epoll;
+        description_at(index)->epoll_generation = generation;
         atomic_store_explicit(&description_at(index)->native, DESCRIPTION_SET,
                               memory_order_relaxed);
         atomic_store_explicit(&description_at(index)->state, DESCRIPTION_LIVE,

@@ -62,11 +62,13 @@ struct description {
     struct host_identity identity;
     _Atomic uint32_t identified; /* 1: identity holds */
     _Atomic int32_t sample_fd;   /* a number under which `maker` had it, for taking it over */
-    uint32_t epoll;              /* of an epoll instance: its index (epoll.h) */
-    _Atomic uint32_t watchers;   /* items of epoll sets that watch it: index + 1 of the newest */
+    uint32_t epoll; /* of an epoll instance: its index (epoll.h); stays when it is freed */
+    _Atomic uint32_t watchers; /* items of epoll sets that watch it: index + 1 of the newest */
     _Atomic uint64_t holders[HOLDER_WORDS];
     struct description_owner owner;
-    uint64_t rest[12];
+    uint32_t epoll_generation; /* ... and its generation, when it was made */
+    uint32_t pad;
+    uint64_t rest[11];
 };
 static_assert(sizeof(struct description) == 384, "arena.def gives 384");
 
@@ -112,7 +114,7 @@ struct description_plan {
 };
 
 /* Makes one that has no other end, an epoll instance. Returns its index, or ARENA_NONE. */
-uint32_t description_create_set(struct emu_task *self, uint32_t epoll);
+uint32_t description_create_set(struct emu_task *self, uint32_t epoll, uint32_t generation);
 
 /*
  * Makes two descriptions, each other's peer, that this process holds; they own the bufs then.

@@ -326,7 +326,7 @@ int epoll_add(struct emu_task *self, const struct epoll_key *key, const struct e
         return -EINVAL;
     }
     ctl_begin(self);
-    rc = add_locked(self, key, event, &index);
+    rc = epoll_lives(key->set) ? add_locked(self, key, event, &index) : -EBADF;
     if (rc == 0 && died_meanwhile(key, index)) {
         item_remove(self, index);
         rc = -EBADF;
@@ -553,7 +553,8 @@ void epoll_description_dies(struct emu_task *self, struct description *descripti
     while ((index = atomic_load(&description->watchers)) != 0) {
         item_remove(self, index - 1);
     }
-    if (description->kind == DESCRIPTION_EPOLL && description->epoll != ARENA_NONE) {
+    if (description->kind == DESCRIPTION_EPOLL &&
+        atomic_load(&epoll_at(description->epoll)->generation) == description->epoll_generation) {
         struct epoll *epoll = epoll_at(description->epoll);
 
         while (epoll->items != 0) {
@@ -562,9 +563,7 @@ void epoll_description_dies(struct emu_task *self, struct description *descripti
         epoll_lock(self, epoll);
         atomic_fetch_add(&epoll->generation, 1);
         lock_release(self, &epoll->lock);
-        index = description->epoll;
-        description->epoll = ARENA_NONE;
-        epoll_unmake(index);
+        epoll_unmake(description->epoll); /* the generation tells who comes again */
     }
     ctl_end(self);
 }

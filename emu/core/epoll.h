@@ -118,6 +118,16 @@ static inline struct description *epoll_description(int fd)
     return description && description->kind == DESCRIPTION_EPOLL ? description : NULL;
 }
 
+/*
+ * False: another thread closed the set under the call. What it says under the set's own lock or the
+ * outer one holds until release, for who buries the set takes both.
+ */
+static inline bool epoll_lives(const struct description *set)
+{
+    return atomic_load(&set->state) == DESCRIPTION_LIVE && set->kind == DESCRIPTION_EPOLL &&
+           atomic_load(&epoll_at(set->epoll)->generation) == set->epoll_generation;
+}
+
 /* A new, empty instance: its index, or ARENA_NONE. */
 uint32_t epoll_make(void);
 

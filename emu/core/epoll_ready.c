@@ -504,6 +504,10 @@ int epoll_collect(struct emu_task *self, struct epoll_harvest *harvest)
         settle_inner(self, epoll, harvest->max - harvest->got);
     }
     epoll_lock(self, epoll);
+    if (EMU_UNLIKELY(!epoll_lives(harvest->set))) {
+        lock_release(self, &epoll->lock);
+        return 0;
+    }
     last = epoll->last;
     more = atomic_load_explicit(&epoll->first, memory_order_relaxed) != 0;
     if (more) {

@@ -17,7 +17,10 @@
 static int enter_set(struct emu_task *self, int fd)
 {
     uint32_t epoll = epoll_make();
-    uint32_t index = epoll == ARENA_NONE ? ARENA_NONE : description_create_set(self, epoll);
+    uint32_t index = epoll == ARENA_NONE
+                         ? ARENA_NONE
+                         : description_create_set(self, epoll,
+                                                  atomic_load(&epoll_at(epoll)->generation));
 
     if (index == ARENA_NONE) {
         if (epoll != ARENA_NONE) {
@@ -186,6 +189,9 @@ static int64_t epoll_try(struct emu_task *self, void *op, struct wait_set *set, 
 
     harvest->got = 0;
     harvest->handed_over = NULL;
+    if (EMU_UNLIKELY(!epoll_lives(harvest->set))) {
+        return -EBADF; /* another thread closed it, before the call held it */
+    }
     rc = collect(self, call, last);
     if (EMU_UNLIKELY(harvest->handed_over != NULL)) {
         hand_over(self, harvest);
