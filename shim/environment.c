@@ -5,6 +5,7 @@
  *   SOCKRIG_ARENA    "FD,PID": the arena's descriptor, and a process that has it too, in case
  *                    the descriptor is lost on the way (closefrom in a spawned child); with
  *                    ",bare" behind it when no `sockrig run` stands above
+ *   SOCKRIG_CID      of the machine that this process plays a part of, when it isn't the host
  *   SOCKRIG_OPTIONS  as this process found it
  *
  * A guest that clears its environment still runs its children here. When nothing is missing the
@@ -137,25 +138,26 @@ bool environment_build(char *const *guest, struct environment *ret_environment)
     bool preload = !theirs || !lists_library(theirs);
     bool arena = session_attached();
     bool options = shim.options && !environment_get(guest, "SOCKRIG_OPTIONS");
+    bool cid = arena && shim.process.cid > EMU_CID_HOST && !environment_get(guest, "SOCKRIG_CID");
     struct environment built = { (char **)(uintptr_t)guest, NULL, 0 };
     size_t count = 0;
     char *at;
 
-    if (atomic_load(&shim.state) == SHIM_BOOT || (!preload && !arena && !options)) {
+    if (atomic_load(&shim.state) == SHIM_BOOT || (!preload && !arena && !options && !cid)) {
         *ret_environment = built;
         return true;
     }
     while (guest && guest[count]) {
         count++;
     }
-    built.size = (count + 4) * sizeof(char *) + OWN_ROOM + (theirs ? strlen(theirs) : 0) +
+    built.size = (count + 5) * sizeof(char *) + OWN_ROOM + (theirs ? strlen(theirs) : 0) +
                  (options ? strlen(shim.options) : 0);
     built.block = host_memory_private(built.size);
     if (!built.block) {
         return false;
     }
     built.vector = built.block;
-    at = (char *)built.block + (count + 4) * sizeof(char *);
+    at = (char *)built.block + (count + 5) * sizeof(char *);
     count = copy_vector(guest, built.vector, preload, arena);
     if (preload) {
         built.vector[count++] = at;
@@ -164,6 +166,10 @@ bool environment_build(char *const *guest, struct environment *ret_environment)
     if (arena) {
         built.vector[count++] = at;
         at = put_arena(at);
+    }
+    if (cid) {
+        built.vector[count++] = at;
+        at = put_decimal(put(at, "SOCKRIG_CID="), shim.process.cid) + 1;
     }
     if (options) {
         built.vector[count++] = at;

@@ -220,23 +220,5 @@ int wrap_ioctl(int fd, unsigned long request, ...)
     return wrap_ioctl_word(fd, request, argument);
 }
 
-/* The placeholder's answer is right; only the hidden ones mustn't be seen by who tries them all. */
-int wrap_fstat(int fd, struct stat *ret_status)
-{
-    if (session_hides(fd) && !route_in_spawned_child()) {
-        return route_error(-EBADF);
-    }
-    return PLAIN(RAW2(SYS_fstat, fd, ret_status));
-}
-
-/* What programs linked against a glibc before 2.33 call. `version`: _STAT_VER, 0 or 1 here. */
-int wrap_fxstat(int version, int fd, struct stat *ret_status)
-{
-    if (version != 0 && version != 1) {
-        return route_error(-EINVAL);
-    }
-    return wrap_fstat(fd, ret_status);
-}
-
 #define SYMBOLS_FD
 #include "export.h"

@@ -83,12 +83,12 @@ __attribute__((noinline)) int message_give_fds(struct emu_task *self, const stru
 }
 
 /* For a message on any socket. Returns 0, or -errno: it can't be sent. */
-static int give(const struct msghdr *messages, size_t stride, unsigned int count)
+static int give(int fd, const struct msghdr *messages, size_t stride, unsigned int count)
 {
     struct emu_task *self;
     int rc = 0;
 
-    if (!shim.emulates) {
+    if (!shim.emulates || emu_fd_drops_control(fd)) {
         return 0;
     }
     self = route_enter();
@@ -138,7 +138,7 @@ static ssize_t rest_of_message(struct emu_task *self, int fd, const struct msghd
 
 ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    int rc = give(message, 0, 1);
+    int rc = give(fd, message, 0, 1);
 
     if (rc < 0) {
         return route_error(rc);
@@ -151,7 +151,7 @@ ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 /* A vector of 0 is the emulator's on every descriptor: OpenBSD's rules don't look at it. */
 int wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
 {
-    int rc = give(&messages->msg_hdr, sizeof *messages, count < 1024 ? count : 1024);
+    int rc = give(fd, &messages->msg_hdr, sizeof *messages, count < 1024 ? count : 1024);
 
     if (rc < 0) {
         return route_error(rc);

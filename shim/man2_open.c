@@ -3,7 +3,8 @@
  *
  * A new descriptor's number may stand in the table still, when libc closed the old one behind our
  * back; session_new_fd() drops what the table says. An open of "/proc/self/fd/N" and its like would
- * reach the placeholder of N, which is empty: N goes native first.
+ * reach the placeholder of N, which is empty: N goes native first. What leads to /dev/vsock opens a
+ * stand-in (man2_device.c).
  */
 #include "wrap.h"
 
@@ -17,24 +18,52 @@
 
 #define PATH_HEAD 48 /* more than "/proc/4194304/task/4194304/fd/1048576" */
 
-/* Copies the head of the guest's string; a bad pointer or a long path gives "". */
-static void copy_head(char ret_head[PATH_HEAD], const char *path)
+/*
+ * Whether the aligned word around `at` can be read, as long as no handler would help us over a
+ * fault: rt_sigprocmask copies the set before it looks at `how`. Valgrind would report the bytes
+ * behind a short string; there a bad pointer ends the program.
+ */
+static bool can_read(const char *at)
 {
-    size_t to_page_end = EMU_PAGE - ((uintptr_t)path & (EMU_PAGE - 1));
-    size_t size = to_page_end < PATH_HEAD - 1 ? to_page_end : PATH_HEAD - 1;
+    return (shim.emulates && route_is_known(&shim_thread)) || net_is_translated() ||
+           RAW4(SYS_rt_sigprocmask, INT_MAX, (uintptr_t)at & ~7ul, NULL, _NSIG / 8) != -EFAULT;
+}
 
-    memset(ret_head, 0, PATH_HEAD);
-    if (host_copy(ret_head, path, size) < 0) {
-        ret_head[0] = 0;
-        return;
+/* False for most paths that lead to no descriptor and no device, by their first two characters. */
+static bool may_matter(const char *head, size_t size)
+{
+    switch (size) {
+    case 1: return strchr("/.dv", head[0]) != NULL;
+    case 2: return head[0] != '/' || strchr("/.dp", head[1]) != NULL;
+    default: return true;
     }
-    if (memchr(ret_head, 0, size) == NULL && size < PATH_HEAD - 1 &&
-        host_copy(ret_head + size, path + size, PATH_HEAD - 1 - size) < 0) {
-        ret_head[0] = 0;
+}
+
+/*
+ * Copies the guest's string, and reads none of what is behind it. False: it can't be read, is
+ * longer, or needs no look.
+ */
+static bool copy_head(char ret_head[PATH_HEAD], const char *path)
+{
+    int state = atomic_load_explicit(&shim.state, memory_order_relaxed);
+
+    if (state == SHIM_BOOT || state == SHIM_OFF) {
+        return false;
     }
-    if (memchr(ret_head, 0, PATH_HEAD - 1) == NULL) {
-        ret_head[0] = 0;
+    for (size_t i = 0; i < PATH_HEAD; i++) {
+        bool new_page = i == 0 || ((uintptr_t)(path + i) & (EMU_PAGE - 1)) == 0;
+
+        if ((new_page && !can_read(path + i)) || host_copy(&ret_head[i], path + i, 1) < 0) {
+            return false;
+        }
+        if (ret_head[i] == 0) {
+            return i > 0;
+        }
+        if (!may_matter(ret_head, i + 1)) {
+            return false;
+        }
     }
+    return false;
 }
 
 /* Reads a decimal number; moves *at behind it. -1: there is none. */
@@ -82,13 +111,12 @@ static bool step_own_proc(const char **at)
     return true;
 }
 
-int open_names_fd(const char *path)
+/* The number of the descriptor when the path names one of this process's, else -1. */
+static int named_fd(const char *head)
 {
-    char head[PATH_HEAD];
     const char *at = head;
     long fd = -1;
 
-    copy_head(head, path);
     if (step_own_proc(&at)) {
         fd = step(&at, "fd/") ? number_at(&at) : -1;
     } else if (step(&at, "/dev/fd/")) {
@@ -99,23 +127,37 @@ int open_names_fd(const char *path)
     return *at == 0 ? (int)fd : -1;
 }
 
-void open_prepare(const char *path)
+/* The path is another door to `fd`. */
+static void give_fd(int fd, const void *caller)
 {
-    struct emu_task *self;
-    int fd;
+    struct emu_task *self = route_enter_from(caller);
 
-    if (!shim.emulates) {
-        return;
-    }
-    fd = open_names_fd(path);
-    if (fd < 0 || !emu_fd_is_emulated(fd)) {
-        return;
-    }
-    self = route_enter_from(__builtin_return_address(0));
     if (self) {
         emu_native_one(self, fd); /* if it can't, the open gives an end that is never read */
         route_exit(self);
     }
+}
+
+const char *open_prepare(int directory, const char *path)
+{
+    char head[PATH_HEAD];
+    const char *instead;
+    int fd;
+
+    if (!copy_head(head, path)) {
+        return NULL;
+    }
+    instead = device_instead(directory, head);
+    fd = shim.emulates && !instead ? named_fd(head) : -1;
+    if (EMU_UNLIKELY(fd >= 0)) {
+        if (emu_fd_is_device(fd)) {
+            return DEVICE_STAND_IN;
+        }
+        if (emu_fd_is_emulated(fd)) {
+            give_fd(fd, __builtin_return_address(0));
+        }
+    }
+    return instead;
 }
 
 static bool wants_mode(int flags)
@@ -125,7 +167,12 @@ static bool wants_mode(int flags)
 
 static int open_at(int directory, const char *path, int flags, mode_t mode)
 {
-    open_prepare(path);
+    const char *instead = open_prepare(directory, path);
+
+    if (EMU_UNLIKELY(instead != NULL)) {
+        route_cancel_point();
+        return device_place(PLAIN(RAW4(SYS_openat, AT_FDCWD, instead, flags, mode)));
+    }
     return session_new_fd(NATIVE4(SYS_openat, directory, path, flags, mode));
 }
 

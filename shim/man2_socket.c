@@ -1,8 +1,7 @@
 /*
  * man2_socket.c - socket(2), socketpair(2), and what is done to a socket without moving data
  *
- * socket() itself is judged by the core: refused, native, or an error of Linux's own. Names aren't
- * modeled yet, so an AF_UNIX stream that binds or connects is counted as native at that point.
+ * socket() is judged by the core: emulated, refused, native, or an error of Linux's own.
  */
 #include "wrap.h"
 
@@ -14,6 +13,9 @@ int wrap_socket(int domain, int type, int protocol)
         int64_t result = emu_socket(self, domain, type, protocol);
 
         if (result != EMU_NATIVE) {
+            if (result >= 0 && emu_fd_is_emulated((int)result)) {
+                session_first_descriptor();
+            }
             return route_leave(self, result);
         }
         route_exit(self);
@@ -45,51 +47,65 @@ int wrap_socketpair(int domain, int type, int protocol, int fds[2])
     return result;
 }
 
-/* Counts a socket that gets a name, or a peer by name, in the kernel. */
-static void count_named(const char *call, int fd, const void *caller)
-{
-    int domain = 0;
-    int type = 0;
-    socklen_t size = sizeof domain;
-    struct emu_task *self;
-
-    if (!session_attached() || emu_fd_is_emulated(fd) ||
-        RAW5(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || domain != AF_UNIX) {
-        return;
-    }
-    size = sizeof type;
-    RAW5(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
-    self = type == SOCK_STREAM || type == SOCK_SEQPACKET ? route_enter_from(caller) : NULL;
-    if (self) {
-        emu_report_add(self, EMU_REPORT_NATIVE, call, domain, type, 0);
-        route_exit(self);
-    }
-}
+/*
+ * What names a socket, or connects it by name, concerns the emulator when the number stands in its
+ * table: also a listener, and what was handed to the kernel, whose hidden names nobody shall see.
+ */
+#define NAMED(fd, emulated, native)                                                \
+    do {                                                                           \
+        if (EMU_LIKELY(emu_fd_is_known(fd))) {                                     \
+            struct emu_task *self = route_enter_from(__builtin_return_address(0)); \
+            if (EMU_LIKELY(self != NULL)) {                                        \
+                int64_t result_ = (emulated);                                      \
+                if (EMU_LIKELY(result_ != EMU_NATIVE)) {                           \
+                    return (int)route_leave(self, result_);                        \
+                }                                                                  \
+                route_exit(self);                                                  \
+            }                                                                      \
+        }                                                                          \
+        return (native);                                                           \
+    } while (0)
 
 int wrap_bind(int fd, const struct sockaddr *address, socklen_t size)
 {
-    int result = PLAIN(RAW3(SYS_bind, fd, address, size));
+    NAMED(fd, emu_bind(self, fd, address, size), PLAIN(RAW3(SYS_bind, fd, address, size)));
+}
 
-    if (result == 0) {
-        count_named("bind", fd, __builtin_return_address(0));
-    }
-    return result;
+int wrap_listen(int fd, int backlog)
+{
+    NAMED(fd, emu_listen(self, fd, backlog), PLAIN(RAW2(SYS_listen, fd, backlog)));
 }
 
 int wrap_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
-    count_named("connect", fd, __builtin_return_address(0));
-    return NATIVE3(SYS_connect, fd, address, size);
+    route_cancel_point();
+    NAMED(fd, emu_connect(self, fd, address, size), NATIVE3(SYS_connect, fd, address, size));
 }
 
 int wrap_accept(int fd, struct sockaddr *address, socklen_t *size)
 {
-    return session_new_fd(NATIVE3(SYS_accept, fd, address, size));
+    route_cancel_point();
+    NAMED(fd, emu_accept(self, fd, address, size),
+          session_new_fd(NATIVE3(SYS_accept, fd, address, size)));
 }
 
 int wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 {
-    return session_new_fd(NATIVE4(SYS_accept4, fd, address, size, flags));
+    route_cancel_point();
+    NAMED(fd, emu_accept4(self, fd, address, size, flags),
+          session_new_fd(NATIVE4(SYS_accept4, fd, address, size, flags)));
+}
+
+int wrap_getsockname(int fd, struct sockaddr *address, socklen_t *size)
+{
+    NAMED(fd, emu_getsockname(self, fd, address, size),
+          PLAIN(RAW3(SYS_getsockname, fd, address, size)));
+}
+
+int wrap_getpeername(int fd, struct sockaddr *address, socklen_t *size)
+{
+    NAMED(fd, emu_getpeername(self, fd, address, size),
+          PLAIN(RAW3(SYS_getpeername, fd, address, size)));
 }
 
 int wrap_shutdown(int fd, int how)
@@ -99,13 +115,13 @@ int wrap_shutdown(int fd, int how)
 
 int wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
-    ROUTE(emu_fd_is_emulated(fd), emu_getsockopt(self, fd, level, name, value, size),
+    ROUTE(emu_fd_is_known(fd), emu_getsockopt(self, fd, level, name, value, size),
           PLAIN(RAW5(SYS_getsockopt, fd, level, name, value, size)));
 }
 
 int wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
-    ROUTE(emu_fd_is_emulated(fd), emu_setsockopt(self, fd, level, name, value, size),
+    ROUTE(emu_fd_is_known(fd), emu_setsockopt(self, fd, level, name, value, size),
           PLAIN(RAW5(SYS_setsockopt, fd, level, name, value, size)));
 }
 

@@ -105,6 +105,16 @@ static long by_number_fcntl(int fd, int command, unsigned long argument)
     return wrap_fcntl_word(fd, command, argument);
 }
 
+static long by_number_openat2(int directory, const char *path, struct open_how *how, size_t size)
+{
+    const char *instead = open_prepare(directory, path);
+
+    if (instead) {
+        return device_place(PLAIN(RAW4(SYS_openat2, AT_FDCWD, instead, how, size)));
+    }
+    return session_new_fd(NATIVE4(SYS_openat2, directory, path, how, size));
+}
+
 static long by_number_exit(int status)
 {
     wrap_exit_now(status);

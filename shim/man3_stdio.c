@@ -18,27 +18,39 @@ static FILE *new_stream(FILE *stream)
     return stream;
 }
 
+/* A stream on what stands in for /dev/vsock. */
+static FILE *device_stream(FILE *stream)
+{
+    /* If not, the number is closed: fclose() would close it again, whosever it is by then. */
+    return stream && device_place(fileno(stream)) >= 0 ? stream : NULL;
+}
+
 FILE *wrap_fopen(const char *path, const char *mode)
 {
-    open_prepare(path);
+    const char *instead = open_prepare(AT_FDCWD, path);
+
+    if (instead) {
+        return device_stream(real_fopen()(instead, mode));
+    }
     return new_stream(real_fopen()(path, mode));
 }
 
 FILE *wrap_freopen(const char *path, const char *mode, FILE *stream)
 {
     int before = shim.emulates ? fileno(stream) : -1;
-    FILE *result;
+    const char *instead = NULL;
+    char own[32];
 
     if (path) {
-        open_prepare(path);
+        instead = open_prepare(AT_FDCWD, path);
     } else if (before >= 0 && emu_fd_is_emulated(before)) {
-        char own[32];
-
         put_decimal(stpcpy(own, "/proc/self/fd/"), before); /* what libc opens then */
-        open_prepare(own);
+        instead = open_prepare(AT_FDCWD, own);
     }
-    result = real_freopen()(path, mode, stream);
-    return new_stream(result);
+    if (instead) {
+        return device_stream(real_freopen()(instead, mode, stream));
+    }
+    return new_stream(real_freopen()(path, mode, stream));
 }
 
 FILE *wrap_tmpfile(void)
@@ -48,7 +60,8 @@ FILE *wrap_tmpfile(void)
 
 DIR *wrap_opendir(const char *path)
 {
-    DIR *directory = real_opendir()(path);
+    const char *instead = open_prepare(AT_FDCWD, path);
+    DIR *directory = real_opendir()(instead ? instead : path);
 
     if (directory && shim.emulates) {
         session_new_fd(dirfd(directory));

@@ -136,12 +136,19 @@ static bool write_by_proc(const struct patch *patches, size_t count)
     return written;
 }
 
-/* Under valgrind, by the libraries that it preloads. */
-static bool is_translated(void)
+bool net_is_translated(void)
 {
-    const char *preload = environment_get(environ, "LD_PRELOAD");
+    enum { UNKNOWN, NO, YES };
+    static _Atomic int known;
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
 
-    return preload && strstr(preload, "vgpreload") != NULL;
+    if (EMU_UNLIKELY(answer == UNKNOWN)) {
+        const char *preload = environment_get(environ, "LD_PRELOAD");
+
+        answer = preload && strstr(preload, "vgpreload") != NULL ? YES : NO;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    return answer == YES;
 }
 
 /* By one of its own functions: other preloaded libraries may export read, too. */
@@ -158,7 +165,7 @@ void net_install(void)
     size_t ready = 0;
     const struct entry *list = entries(&count);
 
-    if (shim.net || session_net_off() || is_translated() || !find_libc(&symbols)) {
+    if (shim.net || session_net_off() || net_is_translated() || !find_libc(&symbols)) {
         return;
     }
     for (size_t i = 0; i < count && ready < ENTRIES_MAX; i++) {

@@ -246,6 +246,32 @@ int64_t route_sleep(struct emu_task *self, const _Atomic uint32_t *word, uint32_
     return result;
 }
 
+static int64_t __attribute__((noinline)) kernel_call(long number, long a, long b, long c, long d)
+{
+    return raw_call6(number, a, b, c, d, 0, 0);
+}
+
+static int64_t kernel_call_open(long number, long a, long b, long c, long d)
+{
+    WITH_CANCEL_OPEN(open);
+    return kernel_call(number, a, b, c, d);
+}
+
+/* A call that the kernel blocks in: connect, accept. */
+int64_t route_call(struct emu_task *self, long number, long a, long b, long c, long d)
+{
+    int64_t result;
+
+    (void)self;
+    if (__libc_single_threaded || shim_thread.no_cancel) {
+        result = kernel_call(number, a, b, c, d);
+    } else {
+        result = kernel_call_open(number, a, b, c, d);
+    }
+    stop_if_ending();
+    return result;
+}
+
 /*
  * The same in poll. What was put off runs before the core looks at the wake word for the last time;
  * a handler that runs later interrupts poll, or has rung the task's bell.

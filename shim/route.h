@@ -60,6 +60,7 @@ long route_cancellable(long number, long a, long b, long c, long d, long e, long
 /* The core's hooks (struct emu_process). */
 int64_t route_sleep(struct emu_task *self, const _Atomic uint32_t *word, uint32_t expected,
                     uint64_t deadline_ns);
+int64_t route_call(struct emu_task *self, long number, long a, long b, long c, long d);
 int route_poll(struct emu_task *self, struct pollfd *fds, nfds_t count, int64_t timeout_ns,
                const sigset_t *mask);
 void route_call_site(struct emu_task *self, char *ret_module, size_t module_size,

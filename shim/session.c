@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 struct shim shim = {
     .hidden = { -1, -1 },
@@ -54,8 +55,24 @@ static void set_hooks(void)
 {
     shim.process.sleep = route_sleep;
     shim.process.poll = route_poll;
+    shim.process.call = route_call;
     shim.process.deliver = signal_deliver;
     shim.process.call_site = route_call_site;
+}
+
+/* SOCKRIG_CID: which machine this process is a part of; what is no CID is as good as none. */
+static void learn_machine(void)
+{
+    const char *text = environment_get(environ, "SOCKRIG_CID");
+    uint64_t cid = 0;
+
+    for (; text && *text >= '0' && *text <= '9' && cid <= UINT32_MAX; text++) {
+        cid = cid * 10 + (uint64_t)(*text - '0');
+    }
+    if (text && *text == 0 && cid >= EMU_CID_HOST && cid < UINT32_MAX) {
+        shim.process.cid = (uint32_t)cid;
+    }
+    shim.process.gateway = environment_get(environ, "SOCKRIG_GATEWAY") != NULL;
 }
 
 /* This process becomes a member. */
@@ -65,6 +82,7 @@ static bool join(void)
     int rc;
 
     set_hooks();
+    learn_machine();
     emu_task_enter(&thread->task, &shim.process);
     thread->task.critical = 1;
     thread->state = THREAD_NEW; /* the first call prepares it in full */

@@ -128,6 +128,9 @@ void spawn_end(struct environment *environment, pid_t child);
 /* Redirects the entries of libc's own functions. Only while there is one thread. */
 void net_install(void);
 
+/* True under valgrind, by the libraries that it preloads when the program starts. */
+bool net_is_translated(void);
+
 /* ---- report.c ---- */
 
 /* Writes what a bare preload has to report into the file that SOCKRIG_OPTIONS names. */

@@ -22,6 +22,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+struct open_how;
 struct winsize;
 
 #define SYMBOLS_ALL
@@ -32,11 +33,18 @@ struct winsize;
 /* libc's answer to a fortified call whose buffer is too small: ends the program. */
 _Noreturn void __chk_fail(void);
 
-/* The number of the descriptor when `path` names one of ours ("/proc/self/fd/3"), else -1. */
-int open_names_fd(const char *path);
+/*
+ * Before an open of `path`: when it leads to an emulated descriptor, that one goes native. Returns
+ * NULL; or, for /dev/vsock and numbers of it, what to open instead, with device_place().
+ */
+const char *open_prepare(int directory, const char *path);
 
-/* Before an open of `path`: when it leads to an emulated descriptor, that one goes native. */
-void open_prepare(const char *path);
+/* The file that stands in for /dev/vsock; and what to use instead of a path, or NULL: the path. */
+#define DEVICE_STAND_IN "/dev/null"
+const char *device_instead(int directory, const char *path);
+
+/* `fd`, just opened on a stand-in, becomes /dev/vsock; -1 stays -1. Returns fd, or -1 (errno). */
+int device_place(int fd);
 
 /* read(2) and write(2) past cancellation, for libc's _nocancel entries. */
 ssize_t wrap_read_nocancel(int fd, void *data, size_t size);

@@ -40,12 +40,18 @@ struct arena_header {
     _Atomic uint32_t bell_mute; /* 1: somebody can't ring by name: bell.h */
     _Atomic int32_t watcher;    /* pid of who watches members, or 0 */
     _Atomic int32_t watcher_bell;
-    _Atomic uint32_t joined;     /* processes that ever joined */
-    _Atomic uint32_t changes;    /* grows when a process joins */
-    _Atomic uint32_t unborn;     /* children ever expected: names for their records */
-    _Atomic int32_t chunks_kept; /* free chunks in the pools */
-    _Atomic uint32_t units;      /* chunk units handed out so far, from the start of the data */
-    struct lock processes_lock;  /* finding or making a process's record */
+    _Atomic uint32_t joined;       /* processes that ever joined */
+    _Atomic uint32_t changes;      /* grows when a process joins */
+    _Atomic uint32_t unborn;       /* children ever expected: names for their records */
+    _Atomic int32_t chunks_kept;   /* free chunks in the pools */
+    _Atomic uint32_t units;        /* chunk units handed out so far, from the start of the data */
+    struct lock processes_lock;    /* finding or making a process's record */
+    struct lock names_lock;        /* entering a name: names.h */
+    uint64_t id;                   /* of the session: what its hidden names begin with */
+    _Atomic uint32_t next_port;    /* of AF_VSOCK, for sockets that don't care: vsock.c */
+    _Atomic uint64_t gateway;      /* generation << 32 | description + 1 of AF_VSOCK's: vsock.h */
+    _Atomic uint32_t queued_count; /* connects so far: their order at a listener */
+    _Atomic uint32_t unanswered;   /* connects of AF_VSOCK that wait for their time-out */
     struct pool processes;
     struct pool tasks;
     struct pool bufs;

@@ -14,6 +14,8 @@
 #define EMU_MAX_EPOLLS       4096u    /* epoll instances; beyond: ENFILE */
 #define EMU_MAX_ITEMS        65536u   /* entries of all epoll sets; beyond: ENOSPC */
 #define EMU_MAX_WAITERS      262144u  /* registrations in queues; beyond: ENOMEM */
+#define EMU_MAX_NAMES        131072u  /* slots for names of sockets: names.h */
+#define EMU_NAME_PROBES      512u     /* slots a name may stand away from its own; beyond: ENOMEM */
 #define EMU_MAX_REPORTS      1024u    /* different call sites that a report lists */
 #define EMU_MAX_FDS          1048576u /* highest descriptor number + 1 that is ever emulated */
 
@@ -27,6 +29,8 @@
 #define EMU_PIPE_SLOTS      16u         /* default pipe: fs/pipe.c PIPE_DEF_BUFFERS */
 #define EMU_SQUEEZED_PIPE   8192u       /* two slots: what a user beyond the soft limit gets */
 #define EMU_SQUEEZED_SOCKET 4608u       /* SOCK_MIN_SNDBUF: SO_SNDBUF can't be less */
+#define EMU_CONNECT_RETRIES 24          /* ports tried for a socket that doesn't care: af_vsock.c */
+#define EMU_SQUEEZED_CREDIT 128u        /* default of SO_VM_SOCKETS_BUFFER_MIN_SIZE */
 #define EMU_IOV_MAX         1024u       /* UIO_MAXIOV */
 #define EMU_RW_MAX          0x7ffff000u /* MAX_RW_COUNT: more is silently cut */
 #define EMU_SPIN_NS         10000u      /* the longest spin before a sleep */

@@ -74,14 +74,16 @@ struct socket_buf *channel_lock(struct emu_task *self, const struct transfer *tr
     return buf;
 }
 
-/* A blocked call keeps its description alive; undone however the call ends. */
-struct pin {
-    struct emu_task *self;
-    uint32_t index;
-    uint32_t outer;
-};
+struct channel_pin channel_pin_begin(struct emu_task *self, uint32_t index)
+{
+    struct channel_pin pin = { self, index, self->pinned };
 
-static void pin_undo(struct pin *pin)
+    fdtab_pin(self, index);
+    self->pinned = index + 1;
+    return pin;
+}
+
+void channel_pin_end(struct channel_pin *pin)
 {
     if (EMU_LIKELY(pin->self->pinned == pin->index + 1)) { /* else forgotten in a fork's child */
         pin->self->pinned = pin->outer;
@@ -104,10 +106,8 @@ void emu_task_clear(struct emu_task *self)
 int64_t channel_wait_pinned(struct emu_task *self, uint32_t index,
                             const struct wait_request *request)
 {
-    struct pin pin __attribute__((unused, cleanup(pin_undo))) = { self, index, self->pinned };
+    CHANNEL_PIN(pin, self, index);
 
-    fdtab_pin(self, index);
-    self->pinned = index + 1;
     return wait_run(self, request);
 }
 
@@ -181,7 +181,7 @@ static uint32_t next_stray(int fd, const struct description *description)
 {
     int64_t size;
 
-    if (description->kind != DESCRIPTION_SEQPACKET) {
+    if (!description_keeps_records(description)) {
         return EMU_PAGE;
     }
     size = host_record_size(fd);
@@ -196,6 +196,8 @@ static uint32_t stray_info(const struct description *description, uint32_t size)
     switch (description->kind) {
     case DESCRIPTION_SEQPACKET: return charge_record(size) | SEG_PACKET;
     case DESCRIPTION_STREAM: return charge_stream(size);
+    case DESCRIPTION_VSOCK_STREAM: return 0;
+    case DESCRIPTION_VSOCK_SEQPACKET: return SEG_PACKET;
     default: return writer && (atomic_load(&writer->status) & O_DIRECT) ? SEG_PACKET : 0;
     }
 }
@@ -224,10 +226,14 @@ static bool rescue_one(int fd, struct description *description, struct socket_bu
     iov[1] = (struct iovec){ buf_ring(&state), want - first };
     got = host_readv(fd, iov, 2);
     /* Nothing read is an empty record, or the end: of a seqpacket socket with an end, the end. */
-    if (got < 0 || (got == 0 && (description->kind != DESCRIPTION_SEQPACKET || bits & POLLHUP))) {
+    if (got < 0 || (got == 0 && (!description_keeps_records(description) || bits & POLLHUP))) {
         return false;
     }
     buf_append(&state, (uint32_t)got, stray_info(description, (uint32_t)got));
+    if (description_is_vsock(description)) {
+        state.charged += (uint32_t)got;
+        state.records += description->kind == DESCRIPTION_VSOCK_SEQPACKET;
+    }
     buf_publish_locked(buf, &state);
     return true;
 }
@@ -283,8 +289,9 @@ enum channel_news channel_ask(struct emu_task *self, int fd, struct description 
     short bits;
 
     fd = placeholder_number(fd, description);
-    if (fd < 0 || atomic_load_explicit(&description->native, memory_order_relaxed)) {
-        return CHANNEL_SAME;
+    if (fd < 0 || atomic_load_explicit(&description->native, memory_order_relaxed) ||
+        !description_is_connected(description)) {
+        return CHANNEL_SAME; /* a placeholder that isn't connected shows HUP */
     }
     bits = host_poll_one(fd, reads ? POLLIN : 0);
     if ((bits & POLLIN) && rescue(self, fd, description)) {

@@ -21,12 +21,13 @@ struct transfer {
     struct cursor cursor; /* the rest of the guest's buffers */
     uint64_t size;        /* asked for */
     uint64_t done;        /* moved so far, over all sleeps */
-    uint64_t target;      /* a receive waits until `done` is this much */
+    uint64_t target;      /* a receive waits until `done` is this much; a record of AF_VSOCK that is
+                             sent: so much of it is */
     int flags;            /* MSG_* */
     bool nonblock;
     bool started;  /* what happens once a call has happened */
     bool waited;   /* a sender slept: a quarter must be free now, not just some */
-    int ret_flags; /* MSG_TRUNC of a record */
+    int ret_flags; /* MSG_TRUNC, MSG_EOR of a record */
 };
 
 /* Fills a transfer for what fdtab_get(fd) gave; the iovec array stays the caller's. */
@@ -44,6 +45,23 @@ int64_t channel_run(struct emu_task *self, struct transfer *transfer, wait_try t
 /* wait_run() for a call that keeps a description alive while it is blocked, as Linux does. */
 int64_t channel_wait_pinned(struct emu_task *self, uint32_t index,
                             const struct wait_request *request);
+
+/*
+ * Keeps a description alive until the end of the block, however that is left: CHANNEL_PIN(name,
+ * self, index).
+ */
+struct channel_pin {
+    struct emu_task *self;
+    uint32_t index;
+    uint32_t outer;
+};
+
+struct channel_pin channel_pin_begin(struct emu_task *self, uint32_t index);
+void channel_pin_end(struct channel_pin *pin);
+
+#define CHANNEL_PIN(name, self, index) \
+    struct channel_pin name            \
+        __attribute__((unused, cleanup(channel_pin_end))) = channel_pin_begin((self), (index))
 
 /*
  * Locks the buf of the transfer's description for one try. NULL: the description died meanwhile

@@ -35,6 +35,12 @@ static uint32_t make_end(const struct description_plan *plan, uint32_t slot)
     atomic_store_explicit(&description->sample_fd, -1, memory_order_relaxed);
     atomic_store_explicit(&description->native, 0, memory_order_relaxed);
     description->peer = ARENA_NONE;
+    atomic_store_explicit(&description->phase, PHASE_CONNECTED, memory_order_relaxed);
+    atomic_store_explicit(&description->pending, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->queued, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->named, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->hidden, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->handed_over, 0, memory_order_relaxed);
     atomic_store_explicit(&description->watchers, 0, memory_order_relaxed);
     memset((void *)&description->owner, 0, sizeof description->owner);
     description_hold(description, slot);
@@ -70,13 +76,27 @@ uint32_t description_create_set(struct emu_task *self, uint32_t epoll, uint32_t 
     return index;
 }
 
-static void discard_bufs(struct emu_task *self, const struct description_plan plans[2])
+uint32_t description_create_device(struct emu_task *self, uint32_t status)
 {
-    if (plans[0].rx != ARENA_NONE) {
-        buf_discard(self, plans[0].rx);
+    const struct description_plan plan = { DESCRIPTION_DEVICE, ARENA_NONE, ARENA_NONE, status };
+    uint32_t index = make_end(&plan, self->process->slot);
+
+    if (index != ARENA_NONE) {
+        /* The placeholder isn't asked for news: nothing stands at its other end. */
+        atomic_store_explicit(&description_at(index)->phase, PHASE_FRESH, memory_order_relaxed);
+        atomic_store_explicit(&description_at(index)->state, DESCRIPTION_LIVE,
+                              memory_order_release);
     }
-    if (plans[0].tx != ARENA_NONE) {
-        buf_discard(self, plans[0].tx);
+    return index;
+}
+
+static void discard_bufs(struct emu_task *self, const struct description_plan *plan)
+{
+    if (plan->rx != ARENA_NONE) {
+        buf_discard(self, plan->rx);
+    }
+    if (plan->tx != ARENA_NONE) {
+        buf_discard(self, plan->tx);
     }
 }
 
@@ -113,12 +133,13 @@ int description_create_pair(struct emu_task *self, const struct description_plan
 
 struct description *description_peer(const struct description *description)
 {
+    uint32_t index = atomic_load(&description->peer);
     struct description *peer;
 
-    if (description->peer == ARENA_NONE) {
+    if (index == ARENA_NONE) {
         return NULL;
     }
-    peer = description_at(description->peer);
+    peer = description_at(index);
     if (atomic_load_explicit(&peer->state, memory_order_acquire) != DESCRIPTION_LIVE ||
         atomic_load_explicit(&peer->generation, memory_order_relaxed) !=
             description->peer_generation) {
@@ -147,76 +168,6 @@ bool description_held(const struct description *description)
     return false;
 }
 
-/* Whether closing with this unread resets the peer: a lone empty record doesn't. */
-static bool unread_counts(const struct buf_state *state)
-{
-    return state->seg_count > 1 || (state->seg_count == 1 && state->last_len > state->first_taken);
-}
-
-/*
- * One direction ends at one side. Says how; wakes who waits at the other side. On this side nobody
- * can: a blocked call pins its description, and poll learns of a closed number when it next looks.
- * A socket's unread data is dropped, and `reset`, the other end, learns of it.
- */
-static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags,
-                          struct description *reset)
-{
-    struct socket_buf *buf = buf_at(index);
-    struct wake_list list;
-    struct buf_state state;
-    uint32_t told;
-
-    wake_list_init(&list);
-    lock_acquire(self, &buf->lock);
-    state = buf_state_locked(buf);
-    if (reset && unread_counts(&state) && !(state.flags & BUF_READER_GONE)) {
-        atomic_store(&reset->error, ECONNRESET); /* once: under the lock that drops the data */
-    }
-    /* Whoever said it before told those who wait, unless a kill came in between. */
-    told = (state.flags & flags) == flags ? QUEUE_RECHECK : POLLHUP;
-    state.flags |= (uint16_t)flags;
-    if (flags & BUF_SHUT && flags & BUF_READER_GONE) {
-        told |= state.charged > 0 ? POLLOUT | WAITER_ASYNC : 0; /* skbs are freed: sock_wfree */
-        state.head = state.used = state.seg_count = state.first_taken = state.charged = 0;
-    }
-    buf_publish_locked(buf, &state);
-    queue_notify_locked(flags & BUF_READER_GONE ? &buf->writers : &buf->readers, told, &list);
-    lock_release(self, &buf->lock);
-    wake_list_flush(self, &list);
-}
-
-void description_end(struct emu_task *self, struct description *description)
-{
-    bool socket = description_is_socket(description);
-
-    if (atomic_load(&description->native)) {
-        return; /* the kernel tells the peer */
-    }
-    if (description->rx != ARENA_NONE) {
-        end_direction(self, description->rx, BUF_READER_GONE | (socket ? BUF_SHUT : 0),
-                      socket ? description_peer(description) : NULL);
-    }
-    if (description->tx != ARENA_NONE) {
-        end_direction(self, description->tx, BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL);
-    }
-}
-
-void description_end_other(struct emu_task *self, struct description *description)
-{
-    bool socket = description_is_socket(description);
-
-    if (atomic_load(&description->native)) {
-        return;
-    }
-    if (description->tx != ARENA_NONE) {
-        end_direction(self, description->tx, BUF_READER_GONE | (socket ? BUF_SHUT : 0),
-                      socket ? description : NULL);
-    }
-    if (description->rx != ARENA_NONE) {
-        end_direction(self, description->rx, BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL);
-    }
-}
-
 bool description_owner_waits(const struct description *description, uint32_t link)
 {
     const struct waiter *waiter = link != 0 ? waiter_at(link - 1) : NULL;
@@ -241,14 +192,254 @@ void description_disown(struct emu_task *self, struct description *description)
     take_back(self, description, atomic_exchange(&description->owner.waiter_out, 0));
 }
 
+/* ---- Connections that are being made ---- */
+
+bool description_is_queued(const struct description *server)
+{
+    uint32_t queued = atomic_load(&server->queued);
+    const struct description *listener;
+
+    if (EMU_LIKELY(queued == 0 || queued == QUEUED_LOST)) {
+        return false;
+    }
+    listener = description_at(queued - 1);
+    return atomic_load(&listener->state) == DESCRIPTION_LIVE &&
+           atomic_load(&listener->generation) == atomic_load(&server->queued_generation);
+}
+
+void description_accepted(struct description *server)
+{
+    atomic_store(&server->queued, 0);
+}
+
+static void bury_if_unheld(struct emu_task *self, uint32_t index);
+
+void description_never_accepted(struct emu_task *self, uint32_t server)
+{
+    atomic_store(&description_at(server)->queued, QUEUED_LOST);
+    bury_if_unheld(self, server);
+}
+
+static void end_queued(struct emu_task *self, const struct description *listener)
+{
+    uint32_t used = atomic_load_explicit(&arena->header.descriptions.fresh, memory_order_acquire);
+    uint32_t queued = description_index(listener) + 1;
+    uint32_t generation = atomic_load(&listener->generation);
+
+    for (uint32_t i = 0; i < used; i++) {
+        struct description *server = description_at(i);
+        uint32_t expected = queued;
+
+        if (atomic_load(&server->queued) == queued &&
+            atomic_load(&server->queued_generation) == generation &&
+            atomic_load(&server->state) == DESCRIPTION_LIVE &&
+            atomic_compare_exchange_strong(&server->queued, &expected, QUEUED_LOST)) {
+            bury_if_unheld(self, i);
+        }
+    }
+}
+
+static bool belongs_to(const struct description *server, const struct description *client)
+{
+    return atomic_load(&server->peer) == description_index(client) &&
+           atomic_load(&server->peer_generation) == atomic_load(&client->generation);
+}
+
+static void bury(struct emu_task *self, uint32_t index);
+
+/* The client dies before it was connected: so does what was to be the other side. */
+static void end_waiting(struct emu_task *self, uint32_t index, const struct description *client)
+{
+    struct description *server = description_at(index);
+    uint32_t waiting = DESCRIPTION_WAITING;
+
+    if (belongs_to(server, client) &&
+        atomic_compare_exchange_strong(&server->state, &waiting,
+                                       DESCRIPTION_DYING | self->process->slot << 8)) {
+        bury(self, index);
+    }
+}
+
+static void set_fresh(uint32_t index, bool fresh)
+{
+    struct socket_buf *buf = buf_at(index);
+    struct buf_state state = buf_state_locked(buf);
+
+    state.flags = (uint16_t)(fresh ? state.flags | BUF_FRESH : state.flags & ~BUF_FRESH);
+    buf_publish_locked(buf, &state);
+}
+
+uint32_t description_create_fresh(struct emu_task *self, enum description_kind kind,
+                                  uint32_t status, uint32_t limit)
+{
+    uint32_t slot = self->process->slot;
+    struct description_plan plan = { .kind = kind, .status = status };
+    uint32_t index = ARENA_NONE;
+
+    plan.rx = buf_create(slot, EMU_PAGE * EMU_PIPE_SLOTS, limit, (uint8_t)kind);
+    plan.tx = plan.rx == ARENA_NONE
+                  ? ARENA_NONE
+                  : buf_create(slot, EMU_PAGE * EMU_PIPE_SLOTS, limit, (uint8_t)kind);
+    if (plan.tx != ARENA_NONE) {
+        set_fresh(plan.rx, true); /* nobody else can reach them yet */
+        set_fresh(plan.tx, true);
+        index = make_end(&plan, slot);
+    }
+    if (index == ARENA_NONE) {
+        discard_bufs(self, &plan);
+        return ARENA_NONE;
+    }
+    atomic_store(&description_at(index)->phase, PHASE_FRESH);
+    atomic_store_explicit(&description_at(index)->state, DESCRIPTION_LIVE, memory_order_release);
+    buf_own(plan.rx);
+    buf_own(plan.tx);
+    return index;
+}
+
+uint32_t description_pending(struct emu_task *self, struct description *client)
+{
+    const struct description_plan plan = { .kind = client->kind,
+                                           .rx = client->tx,
+                                           .tx = client->rx };
+    uint32_t before = 0;
+    uint32_t index;
+
+    if (atomic_load(&client->pending) != 0) {
+        return atomic_load(&client->pending) - 1;
+    }
+    index = make_end(&plan, self->process->slot);
+    if (index == ARENA_NONE) {
+        return ARENA_NONE;
+    }
+    /* The other halves become its own; an earlier one, which died unaccepted, gave them up. */
+    atomic_fetch_or(&buf_at(client->rx)->refs, BUF_REF_WRITER);
+    atomic_fetch_or(&buf_at(client->tx)->refs, BUF_REF_READER);
+    atomic_store(&description_at(index)->holders[self->process->slot / 64], 0);
+    atomic_store(&description_at(index)->peer_generation, atomic_load(&client->generation));
+    atomic_store(&description_at(index)->peer, description_index(client));
+    if (!atomic_compare_exchange_strong(&client->pending, &before, index + 1)) {
+        free_end(index); /* another thread connects the same socket */
+        return before - 1;
+    }
+    atomic_store(&description_at(index)->state, DESCRIPTION_WAITING);
+    return index;
+}
+
+static void empty_buf(struct emu_task *self, uint32_t index)
+{
+    struct socket_buf *buf = buf_at(index);
+    struct buf_state state;
+
+    lock_acquire(self, &buf->lock);
+    state = buf_state_locked(buf);
+    state.flags = BUF_FRESH;
+    state.head = state.used = state.seg_count = state.first_taken = state.charged = 0;
+    state.unreported = 0;
+    buf_publish_locked(buf, &state);
+    lock_release(self, &buf->lock);
+}
+
+void description_renew(struct emu_task *self, struct description *client)
+{
+    uint32_t pending = atomic_load(&client->pending);
+
+    if (pending != 0) {
+        end_waiting(self, pending - 1, client);
+    }
+    atomic_store(&client->pending, 0);
+    empty_buf(self, client->rx);
+    empty_buf(self, client->tx);
+}
+
+static void end_freshness(struct emu_task *self, uint32_t index)
+{
+    struct socket_buf *buf = buf_at(index);
+
+    lock_acquire(self, &buf->lock);
+    set_fresh(index, false);
+    lock_release(self, &buf->lock);
+}
+
+/* Not so when it is connected already, or has given up. */
+static bool may_connect(const struct description *client)
+{
+    return atomic_load(&client->phase) != PHASE_CONNECTED &&
+           (!description_is_vsock(client) || atomic_load(&client->vsock.sock) == VSOCK_CONNECTING);
+}
+
+bool description_connect(struct emu_task *self, uint32_t index)
+{
+    struct description *server = description_at(index);
+    uint32_t client_index = atomic_load(&server->peer);
+    struct description *client = description_at(client_index);
+    uint32_t waiting = DESCRIPTION_WAITING;
+
+    if (!atomic_compare_exchange_strong(&server->state, &waiting, DESCRIPTION_LIVE) &&
+        waiting != DESCRIPTION_LIVE) {
+        return false;
+    }
+    end_freshness(self, server->rx);
+    lock_acquire(self, &buf_at(server->tx)->lock);
+    /* A client that dies now waits for this lock before its record is anybody else's. */
+    if (belongs_to(server, client) && atomic_load(&client->state) == DESCRIPTION_LIVE &&
+        may_connect(client)) {
+        atomic_store(&client->peer_generation, atomic_load(&server->generation));
+        atomic_store(&client->peer, index);
+        set_fresh(server->tx, false);
+        atomic_store(&client->vsock.state, VSOCK_ESTABLISHED); /* means nothing for AF_UNIX */
+        atomic_store(&client->vsock.sock, VSOCK_CONNECTED);
+        atomic_store(&client->phase, PHASE_CONNECTED);
+    }
+    lock_release(self, &buf_at(server->tx)->lock);
+    return true;
+}
+
+bool description_adopt(uint32_t server)
+{
+    uint32_t waiting = DESCRIPTION_WAITING;
+
+    return atomic_compare_exchange_strong(&description_at(server)->state, &waiting,
+                                          DESCRIPTION_LIVE);
+}
+
+/* A client that was never connected has the other halves of its bufs as well. */
+static void end_client(struct emu_task *self, struct description *client)
+{
+    uint32_t pending = atomic_load(&client->pending);
+
+    if (pending != 0) {
+        end_waiting(self, pending - 1, client);
+    } else if (atomic_load(&client->phase) != PHASE_CONNECTED) {
+        buf_release(self, client->rx, client->rx_generation, BUF_REF_WRITER);
+        buf_release(self, client->tx, client->tx_generation, BUF_REF_READER);
+    }
+}
+
+/* What else ends with a socket: a connection that was being made, those that wait at a listener. */
+static void end_meetings(struct emu_task *self, struct description *description)
+{
+    if (!description_is_socket(description)) {
+        return;
+    }
+    if (atomic_load(&description->phase) == PHASE_LISTENING) {
+        end_queued(self, description);
+    }
+    if (description_is_vsock(description) && atomic_load(&description->vsock.flags) & VSOCK_DOUBT) {
+        vsock_refuse(self, description, ECONNRESET);
+    }
+    end_client(self, description);
+}
+
 /* The last steps of a description's life; each may be repeated. Requires: state is DYING. */
 static void bury(struct emu_task *self, uint32_t index)
 {
     struct description *description = description_at(index);
 
     description_disown(self, description);
+    names_forget(description);
     description_end(self, description);
     epoll_description_dies(self, description);
+    end_meetings(self, description);
     if (description->rx != ARENA_NONE) {
         buf_release(self, description->rx, description->rx_generation, BUF_REF_READER);
     }
@@ -264,7 +455,7 @@ static void bury_if_unheld(struct emu_task *self, uint32_t index)
     struct description *description = description_at(index);
     uint32_t live = DESCRIPTION_LIVE;
 
-    if (!description_held(description) &&
+    if (!description_held(description) && !description_is_queued(description) &&
         atomic_compare_exchange_strong(&description->state, &live,
                                        DESCRIPTION_DYING | self->process->slot << 8)) {
         bury(self, index);
@@ -317,6 +508,31 @@ static void sweep_bufs(struct emu_task *self, uint32_t slot)
     }
 }
 
+/*
+ * A server's side whose connection isn't made belongs to its client while that lives, whoever made
+ * it, and dies with it. Anything else that was in the making is nobody's.
+ */
+static void sweep_unconnected(struct emu_task *self, uint32_t index, uint32_t making)
+{
+    struct description *server = description_at(index);
+    uint32_t peer = atomic_load(&server->peer);
+    uint32_t mine = self->process->slot << 8;
+    uint32_t waiting = DESCRIPTION_WAITING;
+    bool lives = peer != ARENA_NONE && belongs_to(server, description_at(peer)) &&
+                 atomic_load(&description_at(peer)->state) != DESCRIPTION_FREE;
+
+    if (lives && atomic_load(&description_at(peer)->pending) == index + 1) {
+        atomic_compare_exchange_strong(&server->state, &making, DESCRIPTION_WAITING);
+    } else if (lives || peer == ARENA_NONE) {
+        if (atomic_compare_exchange_strong(&server->state, &making, DESCRIPTION_MAKING | mine)) {
+            free_end(index);
+        }
+    } else if (atomic_compare_exchange_strong(&server->state, &waiting, DESCRIPTION_DYING | mine) ||
+               atomic_compare_exchange_strong(&server->state, &making, DESCRIPTION_DYING | mine)) {
+        bury(self, index);
+    }
+}
+
 void description_sweep(struct emu_task *self, uint32_t slot)
 {
     uint32_t used = atomic_load_explicit(&arena->header.descriptions.fresh, memory_order_acquire);
@@ -332,9 +548,9 @@ void description_sweep(struct emu_task *self, uint32_t slot)
         } else if (atomic_compare_exchange_strong(&description->state, &dying,
                                                   DESCRIPTION_DYING | mine)) {
             bury(self, i);
-        } else if (atomic_compare_exchange_strong(&description->state, &making,
-                                                  DESCRIPTION_MAKING | mine)) {
-            free_end(i);
+        } else if (atomic_load(&description->state) == DESCRIPTION_WAITING ||
+                   atomic_load(&description->state) == making) {
+            sweep_unconnected(self, i, making);
         }
     }
     sweep_bufs(self, slot);

@@ -17,13 +17,29 @@
 #include "socket_buf.h"
 
 /* While it is made or freed, the slot of the process that does it stands above (<< 8). */
-enum { DESCRIPTION_FREE, DESCRIPTION_LIVE, DESCRIPTION_MAKING, DESCRIPTION_DYING };
+enum {
+    DESCRIPTION_FREE,
+    DESCRIPTION_LIVE,
+    DESCRIPTION_MAKING,
+    DESCRIPTION_DYING,
+    DESCRIPTION_WAITING, /* the server's side of a connection that isn't made: belongs to the
+                            client's `pending`, see meeting.h */
+};
 
 /* Who serves reads, writes and all that isn't told by the name of another layer. */
 enum description_native {
     DESCRIPTION_OURS,
     DESCRIPTION_HANDED_OVER, /* the kernel, from now on */
     DESCRIPTION_SET,         /* an epoll instance: the kernel but for epoll_*, poll and select */
+    DESCRIPTION_LISTENER,    /* a listening socket: the kernel but for accept and names */
+};
+
+/* How far a socket has come. Pipes and pairs are connected from the start. */
+enum description_phase {
+    PHASE_CONNECTED,
+    PHASE_FRESH,      /* no peer yet; both bufs exist, and are its own */
+    PHASE_CONNECTING, /* AF_VSOCK: connect() goes on */
+    PHASE_LISTENING,
 };
 
 #define HOLDER_WORDS (EMU_MAX_PROCESSES / 64)
@@ -39,6 +55,52 @@ struct description_owner {
     _Atomic uint32_t waiter_out; /* ... of tx's writers */
 };
 
+/* What a name is compared by; unix_names.h and vsock_names.h make it. */
+struct name_key {
+    uint64_t high;
+    uint64_t low;
+};
+
+/* Linux: struct vsock_sock. Constant unless said otherwise. */
+struct vsock_end {
+    uint32_t machine;       /* CID of the machine that it belongs to */
+    _Atomic uint32_t flags; /* VSOCK_* */
+    _Atomic uint32_t local_cid;
+    _Atomic uint32_t local_port; /* VMADDR_PORT_ANY: not bound */
+    _Atomic uint32_t remote_cid;
+    _Atomic uint32_t remote_port;
+    _Atomic uint32_t sock;        /* enum vsock_sock: socket->state */
+    _Atomic uint32_t state;       /* enum vsock_state: sk->sk_state */
+    _Atomic uint64_t deadline_ns; /* of a connect() that nobody answers, CLOCK_MONOTONIC; or 0 */
+    _Atomic uint64_t buffer_size; /* SO_VM_SOCKETS_BUFFER_*, in bytes */
+    _Atomic uint64_t buffer_min;
+    _Atomic uint64_t buffer_max;
+    _Atomic uint64_t connect_timeout_ns;
+    /* What connect() was given beside CID and port, which getpeername shows: flags, padding. */
+    uint16_t remote_reserved;
+    uint8_t remote_flags;
+    unsigned char remote_zero[3];
+    uint16_t pad;
+    uint64_t rest[4];
+};
+
+enum {
+    VSOCK_DONE = 1 << 0,     /* SOCK_DONE: the peer has closed in order */
+    VSOCK_GATEWAY = 1 << 1,  /* gets what nobody on the host listens for: vsock.h */
+    VSOCK_DOUBT = 1 << 2,    /* accepted by a gateway that hasn't admitted it */
+    VSOCK_USED = 1 << 3,     /* its placeholder has been connected once */
+    VSOCK_ZEROCOPY = 1 << 4, /* SO_ZEROCOPY: connect() fails, for no transport can */
+};
+
+enum vsock_sock { VSOCK_UNCONNECTED, VSOCK_CONNECTING, VSOCK_CONNECTED, VSOCK_DISCONNECTING };
+enum vsock_state {
+    VSOCK_CLOSE,
+    VSOCK_SYN_SENT,
+    VSOCK_ESTABLISHED,
+    VSOCK_CLOSING,
+    VSOCK_LISTEN,
+};
+
 struct description {
     /* The first cache line: all that poll and the first step of every call look at. */
     _Alignas(64) _Atomic uint32_t state; /* DESCRIPTION_FREE, ... */
@@ -52,8 +114,8 @@ struct description {
     _Atomic uint32_t status; /* O_NONBLOCK, O_DIRECT */
     _Atomic uint32_t receive_low; /* SO_RCVLOWAT */
     _Atomic int32_t peek_offset;
-    uint32_t peer; /* the description at the other end, as it was made; constant while live */
-    uint32_t peer_generation;
+    _Atomic uint32_t peer; /* the description at the other end; constant once it is connected */
+    _Atomic uint32_t peer_generation;
     uint32_t rx_generation; /* of the bufs, when it was made */
     uint32_t tx_generation;
     uint32_t maker;                     /* slot of the process that made it */
@@ -67,10 +129,19 @@ struct description {
     _Atomic uint64_t holders[HOLDER_WORDS];
     struct description_owner owner;
     uint32_t epoll_generation; /* ... and its generation, when it was made */
-    uint32_t pad;
-    uint64_t rest[11];
+    _Atomic uint32_t phase;    /* enum description_phase */
+    _Atomic uint32_t pending;  /* of a client: index + 1 of the server's side; meeting.h */
+    _Atomic uint32_t queued;   /* of a server's side: index + 1 of the listener it waits at */
+    _Atomic uint32_t queued_generation;
+    _Atomic uint32_t named;       /* 1: it is found by its name: names.h */
+    _Atomic uint32_t hidden;      /* 1: its placeholder has a hidden name: meeting.h */
+    uint32_t queued_order;        /* of those that wait: who came later has more */
+    _Atomic uint32_t handed_over; /* a listener of AF_UNIX: its connections are the kernel's */
+    struct name_key name; /* of a server's side that waits: the client's own, if it has one */
+    uint64_t rest[4];
+    struct vsock_end vsock;
 };
-static_assert(sizeof(struct description) == 384, "arena.def gives 384");
+static_assert(sizeof(struct description) == 512, "arena.def gives 512");
 
 static inline struct description *description_at(uint32_t index)
 {
@@ -85,7 +156,41 @@ static inline uint32_t description_index(const struct description *description)
 
 static inline bool description_is_socket(const struct description *description)
 {
-    return description->kind == DESCRIPTION_STREAM || description->kind == DESCRIPTION_SEQPACKET;
+    return description->kind >= DESCRIPTION_STREAM &&
+           description->kind <= DESCRIPTION_VSOCK_SEQPACKET;
+}
+
+static inline bool description_is_vsock(const struct description *description)
+{
+    return description->kind == DESCRIPTION_VSOCK_STREAM ||
+           description->kind == DESCRIPTION_VSOCK_SEQPACKET;
+}
+
+static inline bool description_keeps_records(const struct description *description)
+{
+    return description->kind == DESCRIPTION_SEQPACKET ||
+           description->kind == DESCRIPTION_VSOCK_SEQPACKET;
+}
+
+/* A socket of AF_UNIX that has no peer: its placeholder answers every call that moves bytes. */
+static inline bool description_is_unix_fresh(const struct description *description)
+{
+    return EMU_UNLIKELY(!(atomic_load_explicit(&description->phase, memory_order_acquire) ==
+                          PHASE_CONNECTED)) &&
+           !description_is_vsock(description);
+}
+
+/* Whether the kernel tells when it is ready. */
+static inline bool description_is_kernels(const struct description *description)
+{
+    uint32_t native = atomic_load_explicit(&description->native, memory_order_acquire);
+
+    return native != DESCRIPTION_OURS && native != DESCRIPTION_SET;
+}
+
+static inline bool description_is_connected(const struct description *description)
+{
+    return atomic_load_explicit(&description->phase, memory_order_acquire) == PHASE_CONNECTED;
 }
 
 /* A sender met no room, and was told so or waits: sock_alloc_send_pskb, sock_wait_for_wmem. */
@@ -116,6 +221,9 @@ struct description_plan {
 /* Makes one that has no other end, an epoll instance. Returns its index, or ARENA_NONE. */
 uint32_t description_create_set(struct emu_task *self, uint32_t epoll, uint32_t generation);
 
+/* The same for /dev/vsock. `status`: all of F_GETFL. */
+uint32_t description_create_device(struct emu_task *self, uint32_t status);
+
 /*
  * Makes two descriptions, each other's peer, that this process holds; they own the bufs then.
  * Returns 0, or -ENFILE when the table is full: the bufs are discarded.
@@ -125,6 +233,53 @@ int description_create_pair(struct emu_task *self, const struct description_plan
 
 /* The description at the other end while it lives, else NULL. */
 struct description *description_peer(const struct description *description);
+
+/*
+ * Makes a socket that isn't connected, which this process holds, with two bufs that are its own;
+ * `limit` is their SO_SNDBUF. Returns its index, or ARENA_NONE.
+ */
+uint32_t description_create_fresh(struct emu_task *self, enum description_kind kind,
+                                  uint32_t status, uint32_t limit);
+
+/*
+ * The server's side for a fresh socket, made at its first connect(), kept for later ones; in state
+ * DESCRIPTION_WAITING, held by nobody. Returns its index, or ARENA_NONE.
+ */
+uint32_t description_pending(struct emu_task *self, struct description *client);
+
+/*
+ * The connection is made: `server` and the client it was made for are each other's peer. Client and
+ * acceptor both say so, whoever comes first. False: the client had died before.
+ * Requires: no lock.
+ */
+bool description_connect(struct emu_task *self, uint32_t server);
+
+/* The server's side is accepted by this process, which holds it. */
+void description_accepted(struct description *server);
+
+/* A client's bufs are as new, and what was to be the other side is no concern of it any more. */
+void description_renew(struct emu_task *self, struct description *client);
+
+/* Nobody will ever accept the server's side: its client is told, and it is freed. */
+void description_never_accepted(struct emu_task *self, uint32_t server);
+
+/* A server's side is given to its acceptor before its connection is made: AF_VSOCK's gateway. */
+bool description_adopt(uint32_t server);
+
+/*
+ * The server's side of a connection that is in doubt dies: its client learns that it is refused.
+ * Defined by vsock.c, which stands above.
+ */
+void vsock_refuse(struct emu_task *self, struct description *server, int error);
+
+/* A value of `queued`: its listener is gone, and nobody has accepted it. */
+#define QUEUED_LOST UINT32_MAX
+
+/* Whether it waits at a listener that lives. */
+bool description_is_queued(const struct description *server);
+
+/* Its name isn't found any more. Defined by names.c, which stands above. */
+void names_forget(struct description *description);
 
 void description_hold(struct description *description, uint32_t slot);
 bool description_held_by(const struct description *description, uint32_t slot);
@@ -161,6 +316,12 @@ uint32_t epoll_readiness(uint32_t epoll);
  */
 #define READINESS_HALF_NATIVE (1u << 16)
 
+/* The same for what isn't a connected socket of AF_UNIX, or a pipe. Defined by vsock_data.c. */
+uint32_t vsock_readiness(const struct description *description);
+
+/* Poll bits of /dev/vsock. Defined by device.c. */
+uint32_t device_readiness(const struct description *description);
+
 /*
  * Poll bits that hold now, and READINESS_HALF_NATIVE. Takes no lock; two cache lines for a pipe's
  * end, three for a socket. Requires: it isn't native. Linux: pipe_poll, unix_poll.
@@ -173,6 +334,14 @@ static inline uint32_t description_look(const struct description *description)
     uint32_t tx = writes != ARENA_NONE ? buf_bits(buf_at(writes)) : 0;
     uint32_t bits;
 
+    if (EMU_UNLIKELY(description->kind >= DESCRIPTION_VSOCK_STREAM) &&
+        description_is_vsock(description)) {
+        return vsock_readiness(description) | ((rx | tx) & BUF_NATIVE ? READINESS_HALF_NATIVE : 0);
+    }
+    if (EMU_UNLIKELY(rx & BUF_FRESH)) { /* unix_poll: writable, and TCP_CLOSE */
+        return POLLOUT | POLLWRNORM | POLLWRBAND | POLLHUP |
+               ((rx | tx) & BUF_NATIVE ? READINESS_HALF_NATIVE : 0);
+    }
     static_assert(BUF_IN == POLLIN && BUF_OUT == POLLOUT && BUF_READER_GONE == POLLERR &&
                       BUF_WRITER_GONE == POLLHUP && POLLIN << 6 == POLLRDNORM &&
                       POLLOUT << 6 == POLLWRNORM && POLLOUT << 7 == POLLWRBAND,
@@ -183,6 +352,9 @@ static inline uint32_t description_look(const struct description *description)
         bits |= READINESS_HALF_NATIVE;
     }
     if (!description_is_socket(description)) {
+        if (EMU_UNLIKELY(description->kind == DESCRIPTION_DEVICE)) {
+            return device_readiness(description);
+        }
         return bits | (rx & BUF_WRITER_GONE) | (tx & BUF_READER_GONE);
     }
     bits |= (tx & BUF_OUT) << 7;

@@ -64,6 +64,8 @@ struct emu_policy {
 
 enum emu_mmsg { EMU_MMSG_LINUX, EMU_MMSG_OPENBSD };
 enum emu_net { EMU_NET_REDIRECT, EMU_NET_OFF };
+enum emu_host_unix { EMU_HOST_UNIX_ALLOW, EMU_HOST_UNIX_DENY, EMU_HOST_UNIX_GLOB };
+enum emu_hybrid { EMU_HYBRID_NONE, EMU_HYBRID_FIRECRACKER, EMU_HYBRID_CLOUD_HYPERVISOR };
 
 /* Options of a session or a process; plain data, no pointers. Written by emu_options_parse(). */
 struct emu_options {
@@ -75,6 +77,11 @@ struct emu_options {
     bool allow_native;
     uint32_t
         pipe_capacity; /* bytes of a new pipe, rounded as F_SETPIPE_SZ does; 0: Linux's default */
+    enum emu_host_unix host_unix; /* connects to AF_UNIX names that nobody in the session bound */
+    char host_unix_glob[108];     /* ... EMU_HOST_UNIX_GLOB: paths that they may go to */
+    enum emu_hybrid hybrid;       /* which VMM's device guests see */
+    uint32_t vsock_credit;        /* bytes of SO_VM_SOCKETS_BUFFER_SIZE; 0: the default */
+    uint32_t backlog;             /* at most; 0: as the guest says */
     uint32_t sock_buffer; /* SO_SNDBUF of a new pair, as getsockopt shows it; 0: the default */
     bool verify; /* compare what we believe of other ends with the kernel when a process ends */
 };
@@ -95,6 +102,8 @@ struct emu_process {
     int32_t pid;
     _Atomic uint32_t tasks; /* threads that have come; never fewer than there are */
     struct emu_options options;
+    uint32_t cid; /* of the machine that it plays a part of: emu_process_set_cid() */
+    bool gateway; /* stands for what is beyond the session; the options of vsock.h are for it */
 
     /*
      * Sleeps until *word differs from `expected`, a wake-up, a handler, or `deadline_ns` (of
@@ -108,6 +117,8 @@ struct emu_process {
      */
     int (*poll)(struct emu_task *self, struct pollfd *fds, nfds_t count, int64_t timeout_ns,
                 const sigset_t *mask);
+    /* A system call that may block, as a cancellation point. NULL: made as it is. */
+    int64_t (*call)(struct emu_task *self, long number, long a, long b, long c, long d);
     /* Runs handlers that were put off while self->critical was positive. NULL: none ever are. */
     void (*deliver)(struct emu_task *self);
     /* Where the guest called from: two words for the report, both 0 when unknown. */
@@ -222,6 +233,18 @@ uint32_t emu_session_members(int32_t *ret_pids, uint32_t max, uint32_t *ret_chan
 int emu_process_join(struct emu_process *process, struct emu_task *self);
 
 /*
+ * The vsock CID of this process's machine: 2, the host, or that of a guest. A child has its
+ * parent's, a new image what the process had. set: false when `cid` is no machine's
+ * (VMADDR_CID_HOST, or 3 and above but VMADDR_CID_ANY).
+ */
+#define EMU_CID_HOST 2u
+bool emu_process_set_cid(struct emu_task *self, uint32_t cid);
+uint32_t emu_process_cid(const struct emu_task *self);
+
+/* Whether somebody of the session listens on AF_VSOCK where a connect to `cid` would go. */
+bool emu_session_vsock_listener(uint32_t cid, uint32_t port);
+
+/*
  * Learns from the kernel which descriptors of this process are placeholders: after exec, and for
  * numbers that libc made behind our back. Drops what the record holds and the kernel doesn't show.
  *
@@ -276,8 +299,32 @@ void emu_fd_invalidate(struct emu_task *self, int fd);
 /* True when `fd` is emulated now (and not native). One load; no lock. */
 bool emu_fd_is_emulated(int fd);
 
+/* An emulated socket of AF_VSOCK: ancillary data that is sent there goes nowhere. */
+bool emu_fd_drops_control(int fd);
+
 /* The same, and true of epoll instances and of what was emulated once: what close and dup ask. */
 bool emu_fd_is_known(int fd);
+
+/* ---- /dev/vsock ---- */
+
+/* Whose /dev/vsock this process sees. */
+enum emu_device {
+    EMU_DEVICE_OURS,
+    EMU_DEVICE_NONE,   /* the policy of AF_VSOCK is an errno: a kernel without it */
+    EMU_DEVICE_NATIVE, /* the policy is native: the machine's, if it has one */
+};
+enum emu_device emu_device_policy(const struct emu_task *self);
+
+/*
+ * Makes `fd`, which the caller has just opened on a stand-in, a descriptor of /dev/vsock with the
+ * flags of that open.
+ *
+ * Returns fd; or -errno, and fd is closed.
+ */
+int64_t emu_device_place(struct emu_task *self, int fd);
+
+/* True when `fd` is one of them. One load; no lock. */
+bool emu_fd_is_device(int fd);
 
 /* ---- Task ---- */
 
@@ -314,6 +361,7 @@ enum emu_report_kind {
     EMU_REPORT_SWITCH,   /* a channel that went native */
     EMU_REPORT_RESCUED,  /* bytes that came past the net */
     EMU_REPORT_BLOCKED,  /* an exec that was refused */
+    EMU_REPORT_NOBODY,   /* AF_VSOCK: nobody listens; type is the CID and error the port */
     EMU_REPORT_DISAGREE, /* verify: the kernel shows another end than we believe */
 };
 

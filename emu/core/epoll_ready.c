@@ -618,6 +618,10 @@ int epoll_collect_real(struct emu_task *self, struct epoll_harvest *harvest)
     if (fd < 0 || harvest->got == harvest->max) {
         return 0;
     }
+    if (atomic_load(&epoll_at(harvest->set->epoll)->real) == 0) {
+        take_news(self, harvest->set->epoll, fd); /* none of it is for the guest's array */
+        return 0;
+    }
     do { /* a placeholder's word comes once: behind it may be what the guest waits for */
         count = host_epoll_take(fd, harvest->events + harvest->got, harvest->max - harvest->got);
         if (count <= 0) {

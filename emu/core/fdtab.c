@@ -171,6 +171,19 @@ int fdtab_find(int hint, uint32_t index)
     return -1;
 }
 
+void fdtab_replace(int fd, const struct description *description)
+{
+    int end = atomic_load(&top);
+
+    for (int number = 0; number < end; number++) {
+        if (fdtab_get_any(number) == description) {
+            int64_t close_on_exec = host_fcntl(number, F_GETFD, 0);
+
+            host_dup3(fd, number, close_on_exec & FD_CLOEXEC ? O_CLOEXEC : 0);
+        }
+    }
+}
+
 int64_t fdtab_close(struct emu_task *self, int fd)
 {
     uint32_t index;
@@ -225,7 +238,7 @@ uint32_t fdtab_references(uint32_t index)
 
 bool emu_fd_is_emulated(int fd)
 {
-    return fdtab_get(fd) != NULL;
+    return fdtab_get_call(fd) != NULL;
 }
 
 bool emu_fd_is_known(int fd)

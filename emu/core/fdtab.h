@@ -74,6 +74,26 @@ static inline struct description *fdtab_get_served(int fd)
                : NULL;
 }
 
+/*
+ * The description behind fd whose data calls and options the emulator answers: what fdtab_get()
+ * gives, and a listening socket of AF_VSOCK, whose placeholder is of another family.
+ */
+static inline struct description *fdtab_get_call(int fd)
+{
+    struct description *description = fdtab_get_any(fd);
+    uint32_t native;
+
+    if (EMU_LIKELY(!description)) {
+        return NULL;
+    }
+    native = atomic_load_explicit(&description->native, memory_order_relaxed);
+    if (EMU_LIKELY(native == DESCRIPTION_OURS) ||
+        (native == DESCRIPTION_LISTENER && description_is_vsock(description))) {
+        return description;
+    }
+    return NULL;
+}
+
 /* True when the number has an entry, also one whose channel went native: for closing. */
 static inline bool fdtab_present(int fd)
 {
@@ -124,6 +144,9 @@ int fdtab_number(int fd, uint32_t index);
 
 /* A number of this process for the description: `hint` if it is one, else any; -1: none. */
 int fdtab_find(int hint, uint32_t index);
+
+/* Puts `fd` over each number of this process for the description; their flags stay. */
+void fdtab_replace(int fd, const struct description *description);
 
 /* In a fork's child: blocked calls of the parent's other threads keep nothing here. */
 void fdtab_forget_pins(struct emu_task *self);

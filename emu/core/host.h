@@ -72,6 +72,20 @@ int64_t host_ioctl(int fd, unsigned long request, void *argument);
 int host_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *ret_size);
 int host_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 int host_shutdown(int fd, int how);
+
+/* Names of sockets; `address` may be the guest's and bad. For accept and connect: wait.h. */
+int host_bind(int fd, const void *address, socklen_t size);
+int host_listen(int fd, int backlog);
+int host_getsockname(int fd, void *ret_address, socklen_t *ret_size);
+int host_getpeername(int fd, void *ret_address, socklen_t *ret_size);
+
+/* Device and inode of the file behind a path, links followed: 0 or -errno. */
+int host_file_identity(const char *path, uint64_t *ret_device, uint64_t *ret_inode);
+
+uint64_t host_random(void);
+
+/* Whether this thread's effective capabilities (capabilities(7)) hold number `capability`. */
+bool host_has_capability(int capability);
 int64_t host_read(int fd, void *data, size_t size);
 int64_t host_write(int fd, const void *data, size_t size);
 int64_t host_readv(int fd, const struct iovec *iov, int count);

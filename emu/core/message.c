@@ -4,16 +4,21 @@
 #include "message.h"
 
 #include "guest_iov.h"
+#include "meeting.h"
 #include "transfer.h"
+#include "vsock_data.h"
 
 #include <errno.h>
 #include <limits.h>
 
+#define CONTROL_MAX 131072u /* net.core.optmem_max: sock_kmalloc */
+
 int64_t message_socket(int fd, struct description **ret_description)
 {
-    struct description *description = fdtab_get(fd);
+    struct description *description = fdtab_get_call(fd);
 
-    if (!description || !description_is_socket(description)) {
+    if (!description || !description_is_socket(description) ||
+        description_is_unix_fresh(description)) {
         return EMU_NATIVE;
     }
     *ret_description = description;
@@ -27,7 +32,43 @@ int64_t message_hand_over(struct emu_task *self, int fd)
     return rc < 0 ? rc : EMU_NATIVE;
 }
 
-int64_t message_check_address(const struct description *description, const void *address, int size)
+bool message_is_kernels(const struct description *description, int flags, size_t control_size)
+{
+    return (flags & MSG_OOB || control_size >= sizeof(struct cmsghdr)) &&
+           !description_is_vsock(description);
+}
+
+bool emu_fd_drops_control(int fd)
+{
+    const struct description *description = fdtab_get_call(fd);
+
+    return description && description_is_vsock(description);
+}
+
+/* Ancillary data that nobody looks at must be readable all the same: ____sys_sendmsg(). */
+static int check_control(const struct msghdr *header)
+{
+    const char *from = header->msg_control;
+    size_t left = header->msg_controllen;
+    char piece[256];
+
+    if (left > CONTROL_MAX) {
+        return -ENOBUFS;
+    }
+    while (left > 0) {
+        size_t here = base_min_u64(left, sizeof piece);
+
+        if (host_copy(piece, from, here) < 0) {
+            return -EFAULT;
+        }
+        from += here;
+        left -= here;
+    }
+    return 0;
+}
+
+int64_t message_check_address(const struct description *description, const void *address, int size,
+                              int flags)
 {
     struct sockaddr_storage copy;
 
@@ -40,16 +81,18 @@ int64_t message_check_address(const struct description *description, const void 
     if (size > 0 && host_copy(&copy, address, (size_t)size) < 0) {
         return -EFAULT;
     }
+    if (size > 0 && description_is_vsock(description) && !(flags & MSG_OOB)) {
+        return vsock_address_error(description);
+    }
     return size > 0 && description->kind == DESCRIPTION_STREAM ? -EISCONN : 0;
 }
 
 int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, int flags,
-                     uint64_t *ret_size)
+                     int allowed, uint64_t *ret_size)
 {
     struct guest_message message;
     struct description *description;
     struct transfer transfer;
-    char control[16];
     int64_t rc;
 
     if ((unsigned)flags & MESSAGE_COMPAT) {
@@ -66,15 +109,16 @@ int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, i
     if (message.header.msg_controllen > INT_MAX) {
         return -ENOBUFS;
     }
-    if (message.header.msg_controllen >= sizeof(struct cmsghdr) || (flags & MSG_OOB)) {
+    if (message_is_kernels(description, flags, message.header.msg_controllen)) {
         return message_hand_over(self, fd);
     }
-    if (message.header.msg_controllen > 0 &&
-        host_copy(control, message.header.msg_control, message.header.msg_controllen) < 0) {
-        return -EFAULT;
+    rc = message.header.msg_controllen > 0 ? check_control(&message.header) : 0;
+    if (rc < 0) {
+        return rc;
     }
+    flags |= message.header.msg_flags & allowed;
     rc = message_check_address(description, message.header.msg_name,
-                               (int)message.header.msg_namelen);
+                               (int)message.header.msg_namelen, flags);
     if (rc < 0) {
         return rc;
     }
@@ -97,13 +141,30 @@ static_assert(offsetof(struct msghdr, msg_flags) - offsetof(struct msghdr, msg_c
                   offsetof(struct message_outcome, flags),
               "one copy serves both");
 
+/* Placeholders have the names that their descriptions have; an unnamed sender has a length of 0. */
+int message_store_sender(const struct description *description, int fd, void *ret_address,
+                         socklen_t *ret_size)
+{
+    struct meeting_address sender = { .size = sizeof sender.at };
+    uint32_t index;
+    uint32_t generation;
+
+    if (description_is_vsock(description) || host_getpeername(fd, &sender.at, &sender.size) < 0 ||
+        sender.size <= offsetof(struct sockaddr_un, sun_path) ||
+        meeting_is_hidden(&sender, &index, &generation)) {
+        sender.size = 0;
+    }
+    return meeting_store(&sender, ret_address, ret_size);
+}
+
 /* Writes what recvmsg gives back beside the data. */
-static int store_message(struct msghdr *to, const struct msghdr *header, int flags)
+static int store_message(const struct description *description, int fd, struct msghdr *to,
+                         const struct msghdr *header, int flags)
 {
     const struct message_outcome outcome = { 0, flags };
-    const socklen_t no_address = 0;
 
-    if (header->msg_name && host_copy(&to->msg_namelen, &no_address, sizeof no_address) < 0) {
+    if (header->msg_name &&
+        message_store_sender(description, fd, header->msg_name, &to->msg_namelen) < 0) {
         return -EFAULT;
     }
     return host_copy(&to->msg_controllen, &outcome,
@@ -128,7 +189,7 @@ int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int fl
     if (rc < 0) {
         return rc;
     }
-    if (flags & MSG_OOB) {
+    if (message_is_kernels(description, flags, 0)) {
         return message_hand_over(self, fd);
     }
     transfer_init(&transfer, description, fd, message.header.msg_iov,
@@ -136,7 +197,7 @@ int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int fl
     rc = transfer_receive(self, &transfer);
     if (rc >= 0) {
         *ret_flags = transfer.ret_flags | (flags & MSG_CMSG_CLOEXEC);
-        if (store_message(to, &message.header, *ret_flags) < 0) {
+        if (store_message(description, fd, to, &message.header, *ret_flags) < 0) {
             return -EFAULT;
         }
     }

@@ -1,8 +1,8 @@
 /*
  * message.h - one message with its header, for the calls that send or receive one or many
  *
- * Linux: net/socket.c:___sys_sendmsg, ___sys_recvmsg. Ancillary data and urgent bytes are the
- * kernel's: a channel that meets one is made native first (native.c).
+ * Linux: net/socket.c:___sys_sendmsg, ___sys_recvmsg. Ancillary data and urgent bytes of AF_UNIX
+ * are the kernel's: a channel that meets one is made native first (native.c).
  */
 #ifndef EMU_MESSAGE_H
 #define EMU_MESSAGE_H
@@ -18,17 +18,31 @@ int64_t message_socket(int fd, struct description **ret_description);
 int64_t message_hand_over(struct emu_task *self, int fd);
 
 /*
- * What an address means on a connected socket: 0, -EINVAL, -EFAULT (move_addr_to_kernel), and
- * -EISCONN for a stream.
+ * Whether flags or ancillary data make it the kernel's. Not so for AF_VSOCK, which refuses the one
+ * and ignores the other.
  */
-int64_t message_check_address(const struct description *description, const void *address, int size);
+bool message_is_kernels(const struct description *description, int flags, size_t control_size);
 
-/* As emu_sendmsg; *ret_size is the message's size, so that a partial send can be told. */
+/*
+ * What an address means: 0, -EINVAL, -EFAULT (move_addr_to_kernel), -EISCONN for a connected stream
+ * and all of AF_VSOCK, whose others answer -EOPNOTSUPP.
+ */
+int64_t message_check_address(const struct description *description, const void *address, int size,
+                              int flags);
+
+/*
+ * As emu_sendmsg; `allowed` flags of the header count too. *ret_size is the message's size, so that
+ * a partial send can be told.
+ */
 int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, int flags,
-                     uint64_t *ret_size);
+                     int allowed, uint64_t *ret_size);
 
 /* As emu_recvmsg; *ret_flags is what went into msg_flags. */
 int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int flags,
                         int *ret_flags);
+
+/* Stores the sender's name as recvfrom and recvmsg do: unix_copy_addr(). 0, -EFAULT, -EINVAL. */
+int message_store_sender(const struct description *description, int fd, void *ret_address,
+                         socklen_t *ret_size);
 
 #endif

@@ -13,6 +13,7 @@
  * numbers. What can't be had is refused before anything has changed.
  */
 #include "epoll.h"
+#include "meeting.h"
 #include "process.h"
 #include "stream.h"
 
@@ -44,6 +45,30 @@ static int write_segment(int fd, const struct buf_state *state, uint32_t positio
         return (int)rc;
     }
     return rc == (int64_t)len ? 0 : -EAGAIN;
+}
+
+#define JOINED_MAX 32768u /* of AF_VSOCK: many small skbs would find no room */
+
+/*
+ * Takes what is to be one write out of the state: a segment; of AF_VSOCK a record, which may be in
+ * pieces, or what goes into an skb. Returns its length; the bytes stay where they are.
+ */
+static uint32_t take_unit(struct buf_state *state, uint32_t *ret_info)
+{
+    struct seg seg = buf_first_seg(state);
+    uint32_t len = seg.len - state->first_taken;
+
+    buf_drop_first(state);
+    while (state->seg_count > 0 &&
+           (state->kind == DESCRIPTION_VSOCK_SEQPACKET
+                ? !(seg.info & SEG_PACKET)
+                : state->kind == DESCRIPTION_VSOCK_STREAM && len < JOINED_MAX)) {
+        seg = buf_first_seg(state);
+        len += seg.len;
+        buf_drop_first(state);
+    }
+    *ret_info = seg.info;
+    return len;
 }
 
 /* Packets stay packets: the writing end gets O_DIRECT for them. */
@@ -107,13 +132,14 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd)
         send_buffer = state.kind == DESCRIPTION_PIPE_READER ? 0 : raise_send_buffer(fd);
     }
     while (rc == 0 && state.seg_count > 0 && fd >= 0) {
-        struct seg seg = buf_first_seg(&state);
+        uint32_t position = state.head;
+        uint32_t info;
+        uint32_t len = take_unit(&state, &info);
 
         if (state.kind == DESCRIPTION_PIPE_READER) {
-            set_packet_mode(fd, seg.info & SEG_PACKET);
+            set_packet_mode(fd, info & SEG_PACKET);
         }
-        rc = write_segment(fd, &state, state.head, seg.len - state.first_taken);
-        buf_drop_first(&state);
+        rc = write_segment(fd, &state, position, len);
     }
     if (rc == 0) {
         state.flags = (uint16_t)((state.flags & ~BUF_MOVING) | BUF_NATIVE);
@@ -143,10 +169,26 @@ static int own_fd(const struct description *description)
     return -1;
 }
 
+/* A client says by its hidden name which one it is, before anybody has asked for its identity. */
+static bool has_name_of(int fd, const struct description *description)
+{
+    struct meeting_address address = { .size = sizeof address.at };
+    uint32_t index;
+    uint32_t generation;
+
+    return host_getsockname(fd, &address.at, &address.size) == 0 &&
+           meeting_is_hidden(&address, &index, &generation) &&
+           index == description_index(description) &&
+           generation == atomic_load(&description->generation);
+}
+
 static bool is_same_socket(int fd, const struct description *description)
 {
     struct host_identity identity;
 
+    if (fd >= 0 && !atomic_load(&description->identified)) {
+        return has_name_of(fd, description);
+    }
     return fd >= 0 && host_identify(fd, &identity) == 0 && identity.kind == HOST_SOCKET &&
            identity.object == description->identity.object;
 }
@@ -176,7 +218,7 @@ static int take_from(int32_t pid, const struct description *description)
 
 static int take_fd(const struct description *description)
 {
-    if (!atomic_load(&description->identified)) {
+    if (!atomic_load(&description->identified) && !atomic_load(&description->hidden)) {
         return -1;
     }
     for (uint32_t slot = 0; slot < EMU_MAX_PROCESSES; slot++) {
@@ -188,20 +230,6 @@ static int take_fd(const struct description *description)
         }
     }
     return -1;
-}
-
-/* Puts `fd` over each of our numbers for the description; flags stay. */
-static void replace_numbers(int fd, const struct description *description)
-{
-    int top = fdtab_top();
-
-    for (int number = 0; number < top; number++) {
-        if (fdtab_get(number) == description) {
-            int64_t close_on_exec = host_fcntl(number, F_GETFD, 0);
-
-            host_dup3(fd, number, close_on_exec & FD_CLOEXEC ? O_CLOEXEC : 0);
-        }
-    }
 }
 
 /*
@@ -220,14 +248,14 @@ static int fresh_pair(struct emu_task *self, struct description *description, in
         }
     }
     rc = host_socketpair(AF_UNIX,
-                         (description->kind == DESCRIPTION_STREAM ? SOCK_STREAM : SOCK_SEQPACKET) |
+                         (description_keeps_records(description) ? SOCK_SEQPACKET : SOCK_STREAM) |
                              SOCK_CLOEXEC,
                          0, fds);
     if (rc < 0) {
         return rc;
     }
     host_fcntl(fds[1], F_SETFL, atomic_load(&description->status) & O_NONBLOCK);
-    replace_numbers(fds[1], description);
+    fdtab_replace(fds[1], description);
     host_close(fds[1]);
     *ret_writer = fds[0];
     return 0;
@@ -339,6 +367,86 @@ static bool mark_native(struct description *description, struct description *pee
     return before;
 }
 
+/* A connection that waits to be accepted: what the client has written goes through its own end. */
+static int queued_native(struct emu_task *self, struct description *server)
+{
+    struct description *client = description_peer(server);
+    int writer = client ? own_fd(client) : -1;
+    bool ours = writer >= 0;
+    int rc;
+
+    if (client && !ours) {
+        writer = take_fd(client);
+    }
+    if (writer < 0 && buf_peek(buf_at(server->rx)).seg_count > 0) {
+        return -EBUSY;
+    }
+    rc = move_direction(self, server->rx, writer);
+    if (rc == 0) {
+        rc = move_direction(self, server->tx, -1); /* nobody has written there */
+    }
+    if (rc == 0 && client) {
+        struct buf_state tx = buf_peek(buf_at(client->tx));
+        struct buf_state rx = buf_peek(buf_at(client->rx));
+
+        replay_shutdown(writer, &rx, &tx);
+    }
+    if (writer >= 0 && !ours) {
+        host_close(writer);
+    }
+    if (rc == 0) {
+        mark_native(server, client);
+        description_wake(self, server, POLLNVAL);
+    }
+    if (rc == 0 && client) {
+        epoll_hand_over(self, client);
+    }
+    return rc;
+}
+
+/*
+ * Who can't be followed may accept here: connections are the kernel's from now on, and those that
+ * wait already become so. A listener of AF_VSOCK is no use to anybody outside.
+ */
+static int listener_native(struct emu_task *self, struct description *listener)
+{
+    uint32_t used = atomic_load_explicit(&arena->header.descriptions.fresh, memory_order_acquire);
+    int rc = 0;
+
+    if (description_is_vsock(listener)) {
+        return 0;
+    }
+    atomic_store(&listener->handed_over, 1);
+    for (uint32_t i = 0; i < used; i++) {
+        struct description *server = description_at(i);
+
+        if (atomic_load(&server->state) == DESCRIPTION_LIVE &&
+            atomic_load(&server->queued) == description_index(listener) + 1 &&
+            description_is_queued(server) && atomic_load(&server->native) == DESCRIPTION_OURS &&
+            queued_native(self, server) < 0) {
+            rc = -EBUSY;
+        }
+    }
+    return rc;
+}
+
+static bool is_listener(const struct description *description)
+{
+    return description && atomic_load(&description->native) == DESCRIPTION_LISTENER;
+}
+
+/* What isn't a channel: a listener, an epoll instance, what is the kernel's already. */
+static int other_native(struct emu_task *self, int fd)
+{
+    struct description *description = fdtab_get_any(fd);
+
+    if (is_listener(description)) {
+        return listener_native(self, description);
+    }
+    description = epoll_description(fd);
+    return description ? set_native(self, description) : 0;
+}
+
 int emu_native_one(struct emu_task *self, int fd)
 {
     struct description *description = fdtab_get(fd);
@@ -347,8 +455,13 @@ int emu_native_one(struct emu_task *self, int fd)
     int rc;
 
     if (!description) {
-        description = epoll_description(fd);
-        return description ? set_native(self, description) : 0;
+        return other_native(self, fd);
+    }
+    if (EMU_UNLIKELY(description->kind == DESCRIPTION_DEVICE)) {
+        return 0; /* nothing is in it that the kernel could have */
+    }
+    if (description_is_vsock(description) && !description_is_connected(description)) {
+        return -EBUSY; /* its placeholder is of another family */
     }
     peer = description_peer(description);
     rc = description_is_socket(description) ? socket_native(self, fd, description)
@@ -377,7 +490,8 @@ int emu_native_all(struct emu_task *self, bool inherited_only, int *ret_fd)
     for (int fd = 0; fd < top; fd++) {
         int rc;
 
-        if (!fdtab_get(fd) || (inherited_only && (host_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC))) {
+        if (!(fdtab_get(fd) || is_listener(fdtab_get_any(fd))) ||
+            (inherited_only && (host_fcntl(fd, F_GETFD, 0) & FD_CLOEXEC))) {
             continue;
         }
         rc = emu_native_one(self, fd);

@@ -148,6 +148,7 @@ static int parse_capacity(const char *option, struct emu_options *options)
     if (strcmp(option, "squeeze") == 0) {
         options->pipe_capacity = EMU_SQUEEZED_PIPE;
         options->sock_buffer = EMU_SQUEEZED_SOCKET;
+        options->vsock_credit = EMU_SQUEEZED_CREDIT;
         return 0;
     }
     if (!pipe && !socket) {
@@ -158,6 +159,82 @@ static int parse_capacity(const char *option, struct emu_options *options)
     }
     *(pipe ? &options->pipe_capacity : &options->sock_buffer) = size;
     return 0;
+}
+
+/* A number of 1 and more. */
+static int parse_backlog(const char *text, struct emu_options *options)
+{
+    uint32_t count = size_of(text);
+
+    if (count == 0) {
+        return -EINVAL;
+    }
+    options->backlog = count;
+    return 0;
+}
+
+static int parse_host_unix(const char *text, struct emu_options *options)
+{
+    size_t size = strlen(text);
+
+    if (size == 0 || size >= sizeof options->host_unix_glob) {
+        return -EINVAL;
+    }
+    if (strcmp(text, "allow") == 0 || strcmp(text, "deny") == 0) {
+        options->host_unix = text[0] == 'a' ? EMU_HOST_UNIX_ALLOW : EMU_HOST_UNIX_DENY;
+        return 0;
+    }
+    options->host_unix = EMU_HOST_UNIX_GLOB;
+    memcpy(options->host_unix_glob, text, size + 1);
+    return 0;
+}
+
+/* VMM:PATH; the path is the gateway's business. */
+static int parse_hybrid(const char *text, struct emu_options *options)
+{
+    const char *colon = strchr(text, ':');
+    size_t size = colon ? (size_t)(colon - text) : 0;
+
+    if (!colon || colon[1] == 0) {
+        return -EINVAL;
+    }
+    if (size == strlen("firecracker") && strncmp(text, "firecracker", size) == 0) {
+        options->hybrid = EMU_HYBRID_FIRECRACKER;
+    } else if (size == strlen("cloud-hypervisor") && strncmp(text, "cloud-hypervisor", size) == 0) {
+        options->hybrid = EMU_HYBRID_CLOUD_HYPERVISOR;
+    } else {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* Options about names and AF_VSOCK. -ENOENT: the option has another name. */
+static int parse_world(const char *option, struct emu_options *options)
+{
+    const char *value = value_of(option, "host-unix");
+
+    if (value) {
+        return parse_host_unix(value, options);
+    }
+    value = value_of(option, "hybrid");
+    if (value) {
+        return parse_hybrid(value, options);
+    }
+    value = value_of(option, "backlog");
+    if (value) {
+        return parse_backlog(value, options);
+    }
+    value = value_of(option, "vsock-credit");
+    if (value) {
+        uint32_t size = size_of(value);
+
+        if (size < EMU_SQUEEZED_CREDIT) {
+            return -EINVAL;
+        }
+        options->vsock_credit = size;
+        return 0;
+    }
+    return parse_capacity(option, options);
 }
 
 int emu_options_parse(const char *option, struct emu_options *ret_options)
@@ -201,5 +278,5 @@ int emu_options_parse(const char *option, struct emu_options *ret_options)
         ret_options->allow_native = true;
         return 0;
     }
-    return parse_capacity(option, ret_options);
+    return parse_world(option, ret_options);
 }

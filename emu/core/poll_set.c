@@ -225,7 +225,8 @@ static bool ask(struct emu_task *self, struct poll_set *set, struct wait_set *wa
     for (uint32_t i = 0; (all || set->shared) && i < set->count; i++) {
         const struct description *description = fdtab_get(set->fds[i].fd);
 
-        if (description && set->real_count + count < set->count &&
+        if (description && description_is_connected(description) &&
+            set->real_count + count < set->count &&
             (all || atomic_load_explicit(&description->shared, memory_order_relaxed))) {
             bool reads = description->rx != ARENA_NONE;
 

@@ -55,6 +55,7 @@ static uint32_t make_slot(int32_t pid, const struct emu_process *parent)
     atomic_store(&record->pid, pid);
     atomic_store(&record->start, 0);
     record->parent_pid = parent ? parent->pid : 0;
+    atomic_store(&record->cid, parent ? parent->cid : 0);
     record->parent_start = parent ? atomic_load(&process_at(parent->slot)->start) : 0;
     atomic_store(&record->state,
                  PROCESS_GENERATION(atomic_load(&record->state) + 0x100000u) | PROCESS_EXPECTED);
@@ -160,6 +161,34 @@ static void announce(void)
     }
 }
 
+/* What was asked for, else what the image before, or the parent, said; else the host. */
+static void take_cid(struct emu_process *process, uint32_t slot)
+{
+    uint32_t known = atomic_load(&process_at(slot)->cid);
+
+    if (process->cid == 0) {
+        process->cid = known != 0 ? known : EMU_CID_HOST;
+    }
+    atomic_store(&process_at(slot)->cid, process->cid);
+}
+
+bool emu_process_set_cid(struct emu_task *self, uint32_t cid)
+{
+    if (cid < EMU_CID_HOST || cid == UINT32_MAX) {
+        return false;
+    }
+    self->process->cid = cid;
+    if (self->process->slot != 0) {
+        atomic_store(&process_at(self->process->slot)->cid, cid);
+    }
+    return true;
+}
+
+uint32_t emu_process_cid(const struct emu_task *self)
+{
+    return self->process->cid != 0 ? self->process->cid : EMU_CID_HOST;
+}
+
 int emu_process_join(struct emu_process *process, struct emu_task *self)
 {
     int32_t pid = host_getpid();
@@ -181,6 +210,7 @@ int emu_process_join(struct emu_process *process, struct emu_task *self)
     if (slot != SLOT_NONE) {
         atomic_store(&process_at(slot)->start, start);
         set_kind(slot, PROCESS_EXPECTED);
+        take_cid(process, slot);
     }
     lock_release(self, &arena->header.processes_lock);
     if (slot == SLOT_NONE) {
@@ -383,6 +413,7 @@ void emu_fork_child(struct emu_task *self, int slot)
     self->process->slot = (uint32_t)slot;
     self->process->pid = host_getpid();
     atomic_store(&record->pid, self->process->pid);
+    atomic_store(&record->cid, self->process->cid);
     atomic_store(&record->start, host_process_start(self->process->pid));
     set_kind((uint32_t)slot, PROCESS_LIVE);
     /* Other threads went on while we were born: what the copied table says now is what holds. */
@@ -431,6 +462,9 @@ static void expect_child(struct emu_task *self, int32_t child, const uint32_t *l
     slot = find_slot(child);
     if (slot == SLOT_NONE) {
         slot = make_slot(child, NULL);
+        if (slot != SLOT_NONE) {
+            atomic_store(&process_at(slot)->cid, self->process->cid);
+        }
     }
     if (slot != SLOT_NONE &&
         PROCESS_KIND(atomic_load(&process_at(slot)->state)) == PROCESS_EXPECTED) {

@@ -36,7 +36,9 @@ struct process_record {
     int32_t parent_pid;     /* who expects it, while pid is 0: when that dies it never comes */
     uint32_t pad;
     uint64_t parent_start;
-    uint64_t rest[4];
+    _Atomic uint32_t cid; /* of its machine, 0: not said yet */
+    uint32_t pad2;
+    uint64_t rest[3];
 };
 static_assert(sizeof(struct process_record) == 64, "arena.def gives 64");
 

@@ -24,6 +24,8 @@ int emu_session_create(void)
     }
     host_identify(bell, &identity);
     arena->header.bell_object = identity.object;
+    arena->header.id = host_random();
+    atomic_store(&arena->header.next_port, (uint32_t)(host_random() | 1024));
     arena->header.hidden = (struct emu_hidden){ .arena = fd, .bell = bell };
     return fd;
 }
@@ -58,8 +60,26 @@ void emu_session_set_hidden(struct emu_hidden hidden)
     arena->header.hidden = hidden;
 }
 
+/* What a watcher was sweeping when it died is nobody's: who takes its place sweeps it again. */
+static void adopt_sweeps(void)
+{
+    uint32_t used = atomic_load_explicit(&arena->header.processes.fresh, memory_order_acquire);
+
+    for (uint32_t slot = 0; slot < used; slot++) {
+        uint32_t seen = atomic_load(&process_at(slot)->state);
+
+        if (PROCESS_KIND(seen) == PROCESS_SWEPT && PROCESS_SWEEPER(seen) == 0) {
+            atomic_compare_exchange_strong(&process_at(slot)->state, &seen,
+                                           PROCESS_GENERATION(seen) | PROCESS_LIVE);
+        }
+    }
+}
+
 void emu_session_set_watcher(int32_t pid, int bell_fd)
 {
+    if (pid != 0) {
+        adopt_sweeps();
+    }
     atomic_store(&arena->header.watcher_bell, bell_fd);
     atomic_store(&arena->header.watcher, pid);
 }

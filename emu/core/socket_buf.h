@@ -41,6 +41,12 @@ enum {
     BUF_WRITER_GONE = 1 << 4, /* POLLHUP: the writing end was closed; end of file after the data */
     BUF_NATIVE = 1 << 5,      /* handed to the kernel: nothing more happens here */
     BUF_MOVING = 1 << 6,      /* copies of the first bytes may lie in the placeholder already */
+    BUF_FRESH = 1 << 7,       /* sockets: not connected yet */
+    /* AF_VSOCK tells who shut, and has two more states; these aren't in `version`. */
+    BUF_SHUT_READER = 1 << 8, /* the receiver's SHUT_RD, or its close */
+    BUF_SHUT_WRITER = 1 << 9, /* the sender's SHUT_WR, or its close */
+    BUF_CLOSING = 1 << 10,    /* the receiver's sk_state is TCP_CLOSING, not TCP_ESTABLISHED */
+    BUF_DONE = 1 << 11,       /* SOCK_DONE of the receiver: the peer has closed in order */
 };
 
 /*
@@ -52,7 +58,8 @@ enum { BUF_VERSION_SHIFT = 8, BUF_VERSION_BITS = (1 << BUF_VERSION_SHIFT) - 1 };
 /* Segment info, beside the charge. */
 enum {
     SEG_MERGEABLE = 1u << 31, /* pipe: a later write may fill the rest of the page */
-    SEG_PACKET = 1u << 30,    /* pipe: O_DIRECT; socket: one record */
+    SEG_EOR = 1u << 31,       /* AF_VSOCK: the record was sent with MSG_EOR */
+    SEG_PACKET = 1u << 30,    /* pipe: O_DIRECT; socket: one record, or a record's last piece */
     SEG_PEEKED = 1u << 29,    /* an empty record that was peeked at */
     SEG_CHARGE = (1u << 29) - 1,
 };
@@ -63,7 +70,10 @@ enum description_kind {
     DESCRIPTION_PIPE_WRITER,
     DESCRIPTION_STREAM,
     DESCRIPTION_SEQPACKET,
-    DESCRIPTION_EPOLL, /* has no bufs */
+    DESCRIPTION_VSOCK_STREAM,
+    DESCRIPTION_VSOCK_SEQPACKET,
+    DESCRIPTION_EPOLL,  /* has no bufs, like the next */
+    DESCRIPTION_DEVICE, /* /dev/vsock */
 };
 
 struct buf_state {
@@ -78,9 +88,12 @@ struct buf_state {
     uint32_t first_taken; /* bytes of the first segment that are read already */
     uint32_t last_len;    /* bytes ever put into the last segment; meaningful if seg_count > 0 */
     uint32_t last_info;   /* its charge and SEG_* */
-    uint32_t charged;     /* AF_UNIX: sum of charges */
-    uint32_t limit;       /* pipe: slots; AF_UNIX: SO_SNDBUF of the sender */
-    uint32_t pad;
+    uint32_t charged;     /* AF_UNIX: sum of charges; AF_VSOCK: sent and not reported as read */
+    uint32_t limit;       /* pipe: slots; AF_UNIX: SO_SNDBUF of the sender; AF_VSOCK: all credit */
+    union {
+        uint32_t unreported; /* AF_VSOCK stream: read in whole packets, and not reported yet */
+        uint32_t records;    /* AF_VSOCK records: complete ones that are unread */
+    };
 };
 static_assert(sizeof(struct buf_state) == 48, "three moves");
 
@@ -161,13 +174,18 @@ typedef uint32_t __attribute__((may_alias)) buf_word;
 
 /*
  * The bits that go with a state. Linux: pipe_poll: not pipe_empty(), not pipe_full(); unix_poll:
- * the queue isn't empty; unix_writable: four times what is charged, and the socket's own one, fits.
+ * the queue isn't empty; unix_writable: four times what is charged, and the socket's own one, fits;
+ * virtio_transport_notify_poll_in, _out: some bytes; some credit.
  */
 static inline uint32_t buf_bits_of(const struct buf_state *state)
 {
-    uint32_t bits = state->flags;
+    uint32_t bits = state->flags & BUF_VERSION_BITS;
 
     if (state->kind >= DESCRIPTION_STREAM) {
+        if (EMU_UNLIKELY(state->kind >= DESCRIPTION_VSOCK_STREAM)) {
+            bits |= state->used > 0 ? BUF_IN : 0;
+            return bits | (state->charged < state->limit ? BUF_OUT : 0);
+        }
         bits |= state->seg_count > 0 ? BUF_IN : 0;
         return bits | (4 * (state->charged + 1ull) <= state->limit ? BUF_OUT : 0);
     }

@@ -98,6 +98,17 @@ static int64_t control(struct emu_task *self, const struct epoll_key *key, int o
     }
 }
 
+/* A file without poll. do_epoll_ctl looks at that before it looks at the instance. */
+static int64_t control_device(int set_fd, int operation, struct epoll_event *event)
+{
+    struct epoll_event copy;
+
+    if (operation != EPOLL_CTL_DEL && host_copy(&copy, event, sizeof copy) < 0) {
+        return -EFAULT;
+    }
+    return host_fcntl(set_fd, F_GETFD, 0) < 0 ? -EBADF : -EPERM;
+}
+
 int64_t emu_epoll_ctl(struct emu_task *self, int set_fd, int operation, int fd,
                       struct epoll_event *event)
 {
@@ -109,6 +120,9 @@ int64_t emu_epoll_ctl(struct emu_task *self, int set_fd, int operation, int fd,
     };
     struct epoll_event copy = { 0 };
 
+    if (EMU_UNLIKELY(emu_fd_is_device(fd))) {
+        return control_device(set_fd, operation, event);
+    }
     if (!key.set) {
         return control_foreign(self, set_fd, operation, fd);
     }
@@ -118,7 +132,7 @@ int64_t emu_epoll_ctl(struct emu_task *self, int set_fd, int operation, int fd,
     if (!key.watched) {
         return control_real(self, &key, operation, event);
     }
-    if (atomic_load(&key.watched->native) == DESCRIPTION_HANDED_OVER) {
+    if (description_is_kernels(key.watched)) {
         epoll_hand_over(self, key.watched); /* if it was added while it was ours */
         return control_real(self, &key, operation, event);
     }

@@ -5,12 +5,17 @@
  * table follows (fdtab.h). Linux: fs/file.c, fs/fcntl.c:do_fcntl, fs/ioctl.c:do_vfs_ioctl.
  */
 #include "async.h"
+#include "device.h"
 #include "fdtab.h"
 #include "pipe.h"
 #include "stream.h"
+#include "vsock_data.h"
 
 #include <errno.h>
 #include <sys/ioctl.h>
+
+#define IOCTL_ATMARK   0x8905 /* SIOCATMARK */
+#define IOCTL_UNIXFILE 0x89e0 /* SIOCUNIXFILE */
 
 int64_t emu_close(struct emu_task *self, int fd)
 {
@@ -173,6 +178,9 @@ int64_t emu_fcntl(struct emu_task *self, int fd, int command, unsigned long argu
     if (!description) {
         return EMU_NATIVE;
     }
+    if (EMU_UNLIKELY(description_is_device(description))) {
+        return device_fcntl(description, command, argument);
+    }
     switch (command) {
     case F_SETFL:
         rc = host_fcntl(fd, command, argument);
@@ -196,13 +204,41 @@ static int64_t store_int(void *to, int value)
     return host_copy(to, &value, sizeof value);
 }
 
+/* The requests that AF_VSOCK answers itself, or doesn't know where AF_UNIX does. */
+static int64_t vsock_ioctl(const struct description *description, uint32_t request, void *argument)
+{
+    int64_t size;
+
+    switch (request) {
+    case FIONREAD:
+    case TIOCOUTQ:
+        size = request == FIONREAD ? vsock_unread(description) : vsock_unsent(description);
+        return size < 0 ? size : store_int(argument, (int)size);
+    case IOCTL_ATMARK:
+    case IOCTL_UNIXFILE: return -ENOTTY;
+    default: return EMU_NATIVE;
+    }
+}
+
 int64_t emu_ioctl(struct emu_task *self, int fd, unsigned long request, void *argument)
 {
-    struct description *description = fdtab_get(fd);
+    struct description *description = fdtab_get_call(fd);
     int64_t rc;
 
     if (!description) {
         return EMU_NATIVE;
+    }
+    if (EMU_UNLIKELY(description_is_device(description))) {
+        return device_ioctl(self, description, request, argument);
+    }
+    if (description_is_unix_fresh(description) && (request == FIONREAD || request == TIOCOUTQ)) {
+        return EMU_NATIVE;
+    }
+    if (description_is_vsock(description)) {
+        rc = vsock_ioctl(description, (uint32_t)request, argument);
+        if (rc != EMU_NATIVE) {
+            return rc;
+        }
     }
     switch ((uint32_t)request) {
     case FIONBIO:
@@ -226,11 +262,18 @@ int64_t emu_ioctl(struct emu_task *self, int fd, unsigned long request, void *ar
     }
 }
 
-/* splice and its kin end in the kernel's own pipe buffers: both ends go there for good. */
+/*
+ * splice and its kin end in the kernel's own pipe buffers: both ends go there for good. /dev/vsock
+ * has no splice_read and no splice_write.
+ */
 static int64_t both_native(struct emu_task *self, int one, int two)
 {
-    int rc = emu_native_one(self, one);
+    int rc;
 
+    if (emu_fd_is_device(one) || emu_fd_is_device(two)) {
+        return -EINVAL;
+    }
+    rc = emu_native_one(self, one);
     if (rc == 0 && two >= 0) {
         rc = emu_native_one(self, two);
     }
@@ -249,7 +292,7 @@ int64_t emu_tee(struct emu_task *self, int in, int out)
 
 int64_t emu_vmsplice(struct emu_task *self, int fd)
 {
-    return both_native(self, fd, -1);
+    return emu_fd_is_device(fd) ? -EBADF : both_native(self, fd, -1);
 }
 
 int64_t emu_sendfile(struct emu_task *self, int out, int in)

@@ -18,7 +18,7 @@ static bool openbsd(const struct emu_task *self)
 
 static bool is_socket(int fd)
 {
-    struct description *description = fdtab_get(fd);
+    struct description *description = fdtab_get_call(fd);
 
     return description && description_is_socket(description);
 }
@@ -54,7 +54,7 @@ int64_t emu_sendmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
         uint64_t size = 0;
 
         self->behind_first = done > 0;
-        rc = message_send(self, fd, &messages[done].msg_hdr, flags, &size);
+        rc = message_send(self, fd, &messages[done].msg_hdr, flags, MSG_EOR, &size);
         if (rc < 0) {
             break;
         }
@@ -157,7 +157,7 @@ static int64_t receive_all(struct emu_task *self, int fd, struct mmsghdr *messag
         return rc;
     }
     if (rc < 0 && rc != -EAGAIN && rc != EMU_NATIVE) {
-        struct description *description = fdtab_get(fd);
+        struct description *description = fdtab_get_call(fd);
 
         if (description) { /* the next call on the socket reports it, even EFAULT */
             /* An interrupted receive leaves ERESTARTSYS there, and SO_ERROR shows it. */
@@ -191,7 +191,7 @@ int64_t emu_recvmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
     if (openbsd(self)) {
         count = count > EMU_IOV_MAX ? EMU_IOV_MAX : count;
     } else {
-        error = description_take_error(fdtab_get(fd));
+        error = description_take_error(fdtab_get_call(fd));
         if (error != 0) {
             return -error;
         }

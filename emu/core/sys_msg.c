@@ -20,7 +20,7 @@ int64_t emu_sendto(struct emu_task *self, int fd, const void *data, size_t size,
     if (rc != 0) {
         return rc;
     }
-    if (EMU_UNLIKELY(flags & MSG_OOB)) {
+    if (EMU_UNLIKELY(flags & MSG_OOB) && message_is_kernels(description, flags, 0)) {
         return message_hand_over(self, fd);
     }
     size = base_min_u64(size, EMU_RW_MAX);
@@ -28,7 +28,7 @@ int64_t emu_sendto(struct emu_task *self, int fd, const void *data, size_t size,
         return -EFAULT;
     }
     if (EMU_UNLIKELY(address != NULL)) {
-        rc = message_check_address(description, address, (int)address_size);
+        rc = message_check_address(description, address, (int)address_size, flags);
         if (rc < 0) {
             return rc;
         }
@@ -50,25 +50,7 @@ int64_t emu_sendmsg(struct emu_task *self, int fd, const struct msghdr *message,
 {
     uint64_t size;
 
-    return message_send(self, fd, message, flags, &size);
-}
-
-/* The address of an unnamed sender: nothing is stored but a length of 0 (move_addr_to_user). */
-static int store_no_address(void *address, socklen_t *ret_size)
-{
-    socklen_t size = 0;
-
-    if (!address) {
-        return 0;
-    }
-    if (host_copy(&size, ret_size, sizeof size) < 0) {
-        return -EFAULT;
-    }
-    if ((int)size < 0) {
-        return -EINVAL;
-    }
-    size = 0;
-    return host_copy(ret_size, &size, sizeof size);
+    return message_send(self, fd, message, flags, 0, &size);
 }
 
 int64_t emu_recvfrom(struct emu_task *self, int fd, void *data, size_t size, int flags,
@@ -83,7 +65,7 @@ int64_t emu_recvfrom(struct emu_task *self, int fd, void *data, size_t size, int
     if (rc != 0) {
         return rc;
     }
-    if (EMU_UNLIKELY(flags & MSG_OOB)) {
+    if (EMU_UNLIKELY(flags & MSG_OOB) && message_is_kernels(description, flags, 0)) {
         return message_hand_over(self, fd);
     }
     size = base_min_u64(size, EMU_RW_MAX);
@@ -93,7 +75,7 @@ int64_t emu_recvfrom(struct emu_task *self, int fd, void *data, size_t size, int
     transfer_init(&transfer, description, fd, &iov, 1, size, flags);
     rc = transfer_receive(self, &transfer);
     if (rc >= 0 && EMU_UNLIKELY(ret_address != NULL)) {
-        stored = store_no_address(ret_address, ret_address_size);
+        stored = message_store_sender(description, fd, ret_address, ret_address_size);
         rc = stored < 0 ? stored : rc;
     }
     return rc;

@@ -3,22 +3,29 @@
  *
  * Linux: fs/read_write.c:vfs_read, vfs_write, do_iter_readv_writev; net/socket.c:sock_read_iter.
  */
+#include "device.h"
 #include "guest_iov.h"
 #include "transfer.h"
 
 #include <errno.h>
 
+/* A write ends a record of AF_VSOCK, a send doesn't: net/socket.c:sock_write_iter. */
+static int write_flags(const struct description *description)
+{
+    return EMU_UNLIKELY(description->kind == DESCRIPTION_VSOCK_SEQPACKET) ? MSG_EOR : 0;
+}
+
 int64_t emu_read(struct emu_task *self, int fd, void *data, size_t size)
 {
     struct iovec iov = { data, size };
     struct transfer transfer;
-    struct description *description = fdtab_get(fd);
+    struct description *description = fdtab_get_call(fd);
 
     if (!description) {
         return EMU_NATIVE;
     }
-    if (EMU_UNLIKELY(description->kind == DESCRIPTION_PIPE_WRITER)) {
-        return -EBADF;
+    if (EMU_UNLIKELY(description->rx == ARENA_NONE)) {
+        return device_no_data(description, false);
     }
     if (EMU_UNLIKELY(!guest_range_ok(data, size))) {
         return -EFAULT;
@@ -34,18 +41,18 @@ int64_t emu_write(struct emu_task *self, int fd, const void *data, size_t size)
 {
     struct iovec iov = { (void *)(uintptr_t)data, size };
     struct transfer transfer;
-    struct description *description = fdtab_get(fd);
+    struct description *description = fdtab_get_call(fd);
 
     if (!description) {
         return EMU_NATIVE;
     }
-    if (EMU_UNLIKELY(description->kind == DESCRIPTION_PIPE_READER)) {
-        return -EBADF;
+    if (EMU_UNLIKELY(description->tx == ARENA_NONE)) {
+        return device_no_data(description, true);
     }
     if (EMU_UNLIKELY(!guest_range_ok(data, size))) {
         return -EFAULT;
     }
-    transfer_init(&transfer, description, fd, &iov, 1, size, 0);
+    transfer_init(&transfer, description, fd, &iov, 1, size, write_flags(description));
     return transfer_send(self, &transfer);
 }
 
@@ -53,7 +60,7 @@ int64_t emu_write(struct emu_task *self, int fd, const void *data, size_t size)
 static int64_t transfer_vector(struct emu_task *self, int fd, const struct iovec *iov, int count,
                                bool send, int flags)
 {
-    struct description *description = fdtab_get(fd);
+    struct description *description = fdtab_get_call(fd);
     struct guest_iov vector;
     struct transfer transfer;
     int64_t size;
@@ -61,8 +68,8 @@ static int64_t transfer_vector(struct emu_task *self, int fd, const struct iovec
     if (!description) {
         return EMU_NATIVE;
     }
-    if (description->kind == (send ? DESCRIPTION_PIPE_READER : DESCRIPTION_PIPE_WRITER)) {
-        return -EBADF;
+    if ((send ? description->tx : description->rx) == ARENA_NONE) {
+        return device_no_data(description, send);
     }
     if (count < 0 || count > (int)EMU_IOV_MAX) {
         return -EINVAL;
@@ -70,6 +77,9 @@ static int64_t transfer_vector(struct emu_task *self, int fd, const struct iovec
     size = guest_iov_import(&vector, iov, (size_t)count);
     if (size < 0) {
         return size;
+    }
+    if (send) {
+        flags |= write_flags(description);
     }
     transfer_init(&transfer, description, fd, vector.array, count, (uint64_t)size, flags);
     if (size == 0) {

@@ -7,6 +7,8 @@
  */
 #include "fdtab.h"
 #include "stream.h"
+#include "vsock.h"
+#include "vsock_option.h"
 
 #include <errno.h>
 
@@ -17,11 +19,22 @@
 #define OPT_RCVTIMEO_NEW 66
 #define OPT_SNDTIMEO_NEW 67
 
+/* What is emulated; of AF_VSOCK also a listener, and what was handed over: see is_handed_over(). */
 static struct description *find_socket(int fd)
 {
-    struct description *description = fdtab_get(fd);
+    struct description *description = fdtab_get_any(fd);
 
-    return description && description_is_socket(description) ? description : NULL;
+    return description && description_is_socket(description) &&
+                   (description_is_vsock(description) || fdtab_get(fd))
+               ? description
+               : NULL;
+}
+
+/* Of AF_VSOCK, and the kernel's by now: its placeholder answers what doesn't tell the family. */
+static bool is_handed_over(const struct description *description)
+{
+    return atomic_load_explicit(&description->native, memory_order_relaxed) ==
+           DESCRIPTION_HANDED_OVER;
 }
 
 int64_t emu_getsockopt(struct emu_task *self, int fd, int level, int name, void *ret_value,
@@ -32,8 +45,15 @@ int64_t emu_getsockopt(struct emu_task *self, int fd, int level, int name, void 
     int value;
     int rc;
 
-    (void)self;
-    if (!description || level != SOL_SOCKET || (name != SO_ERROR && name != SO_PEEK_OFF)) {
+    if (description && description_is_vsock(description)) {
+        int64_t answer = vsock_getsockopt(self, description, level, name, ret_value, ret_size);
+
+        if (answer != EMU_NATIVE) {
+            return answer;
+        }
+    }
+    if (!description || level != SOL_SOCKET || (name != SO_ERROR && name != SO_PEEK_OFF) ||
+        is_handed_over(description)) {
         return EMU_NATIVE;
     }
     rc = host_getsockopt(fd, level, name, ret_value, ret_size); /* judges the arguments */
@@ -103,12 +123,25 @@ int64_t emu_setsockopt(struct emu_task *self, int fd, int level, int name, const
     struct description *description = find_socket(fd);
     int rc;
 
-    if (!description || level != SOL_SOCKET) {
+    if (description && description_is_vsock(description)) {
+        int64_t answer = vsock_setsockopt(self, fd, description, level, name, value, size);
+
+        if (answer == -ENOPROTOOPT && level == AF_VSOCK) {
+            return vsock_private_option(self, fd, description, name, value, size);
+        }
+        if (answer != EMU_NATIVE) {
+            return answer;
+        }
+    }
+    if (level != SOL_SOCKET) {
         return EMU_NATIVE;
     }
     if (needs_kernel(name)) { /* first what was sent, then the option: it asks how it was sent */
         rc = emu_native_one(self, fd);
         return rc < 0 ? rc : EMU_NATIVE;
+    }
+    if (!description || is_handed_over(description)) {
+        return EMU_NATIVE;
     }
     rc = host_setsockopt(fd, level, name, value, size);
     if (rc < 0) {

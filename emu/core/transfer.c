@@ -5,6 +5,7 @@
 
 #include "pipe.h"
 #include "stream.h"
+#include "vsock_data.h"
 
 #include <errno.h>
 
@@ -17,6 +18,8 @@ static const struct {
     [DESCRIPTION_PIPE_WRITER] = { NULL, pipe_write_try },
     [DESCRIPTION_STREAM] = { stream_receive_try, stream_send_try },
     [DESCRIPTION_SEQPACKET] = { seqpacket_receive_try, seqpacket_send_try },
+    [DESCRIPTION_VSOCK_STREAM] = { vsock_stream_receive_try, vsock_stream_send_try },
+    [DESCRIPTION_VSOCK_SEQPACKET] = { vsock_seqpacket_receive_try, vsock_seqpacket_send_try },
 };
 
 int64_t transfer_receive(struct emu_task *self, struct transfer *transfer)
@@ -28,6 +31,10 @@ int64_t transfer_receive(struct emu_task *self, struct transfer *transfer)
 
     if (EMU_UNLIKELY(!try)) {
         return -EBADF;
+    }
+    if (description_is_unix_fresh(description)) {
+        self->progress = 0;
+        return EMU_NATIVE;
     }
     if (EMU_UNLIKELY(low > 1 || transfer->flags & MSG_WAITALL)) {
         transfer->target = transfer->flags & MSG_WAITALL ? transfer->size
@@ -46,6 +53,10 @@ int64_t transfer_send(struct emu_task *self, struct transfer *transfer)
 
     if (EMU_UNLIKELY(!try)) {
         return -EBADF;
+    }
+    if (description_is_unix_fresh(description)) {
+        self->progress = 0;
+        return EMU_NATIVE;
     }
     return channel_run(self, transfer, try,
                        atomic_load_explicit(&description->send_timeout_ns, memory_order_relaxed));

@@ -17,7 +17,9 @@ static bool differs(int fd)
 {
     const struct description *description = fdtab_get(fd);
 
-    return description && kernel_shows_end(fd) != (description_peer(description) == NULL);
+    return description && description->rx != description->tx && /* neither a set nor a device */
+           description_is_connected(description) &&
+           kernel_shows_end(fd) != (description_peer(description) == NULL);
 }
 
 uint32_t verify_ends(struct emu_task *self)

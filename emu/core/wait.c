@@ -201,6 +201,17 @@ static int64_t sleep_short(struct emu_task *self, struct task_record *record, ui
     return rc;
 }
 
+/* When the sleep ends, whether the call does then or is only tried again; 0: never. */
+static uint64_t sleep_deadline_ns(const struct wait_request *request)
+{
+    uint64_t until = request->set->until_ns;
+
+    if (EMU_LIKELY(until == 0) || (request->deadline_ns && request->deadline_ns < until)) {
+        return request->deadline_ns;
+    }
+    return until;
+}
+
 /* In poll. */
 static int64_t sleep_deep(struct emu_task *self, struct task_record *record, uint32_t expected,
                           const struct wait_request *request)
@@ -210,7 +221,7 @@ static int64_t sleep_deep(struct emu_task *self, struct task_record *record, uin
         .expected = expected,
         .fds = request->set->fds,
         .count = request->set->fd_count,
-        .deadline_ns = request->deadline_ns,
+        .deadline_ns = sleep_deadline_ns(request),
         .mask = request->mask,
     };
 
@@ -221,12 +232,13 @@ static int64_t sleep_deep(struct emu_task *self, struct task_record *record, uin
 static uint64_t short_deadline_ns(const struct emu_task *self, const struct wait_request *request)
 {
     uint64_t ask = request->set->deep ? EMU_DEAF_NS : EMU_ASK_FIRST_NS;
+    uint64_t deadline = sleep_deadline_ns(request);
 
     if (!request->set->fds || (self->process->sleep && !self->process->poll)) {
-        return request->deadline_ns; /* there is nothing to ask, or nobody to hear the answer */
+        return deadline; /* there is nothing to ask, or nobody to hear the answer */
     }
     ask += host_now_ns();
-    return request->deadline_ns ? base_min_u64(ask, request->deadline_ns) : ask;
+    return deadline ? base_min_u64(ask, deadline) : ask;
 }
 
 /* One sleep, where it belongs. */
@@ -263,6 +275,21 @@ static int64_t sleep_now(struct emu_task *self, struct task_record *record, uint
     rc = sleep_somewhere(self, record, expected, request);
     self->critical = critical;
     atomic_store_explicit(&record->sleeping, 0, memory_order_relaxed);
+    return rc;
+}
+
+int64_t wait_in_kernel(struct emu_task *self, long number, long a, long b, long c, long d)
+{
+    int critical = self->critical;
+    int64_t rc;
+
+    self->critical = 0; /* and so it stays when the call is left by a jump or an exception */
+    if (self->signals_put_off && self->process->deliver) {
+        self->process->deliver(self);
+    }
+    rc = self->process->call ? self->process->call(self, number, a, b, c, d)
+                             : host_syscall(number, a, b, c, d, 0, 0);
+    self->critical = critical;
     return rc;
 }
 
@@ -406,6 +433,10 @@ int64_t wait_run(struct emu_task *self, const struct wait_request *request)
     request->set->deep = request->mask != NULL;
     for (uint32_t round = 0; round < EMU_WAIT_LIMIT; round++) {
         empty(request->set);
+        request->set->until_ns =
+            EMU_UNLIKELY(atomic_load_explicit(&arena->header.unanswered, memory_order_relaxed) != 0)
+                ? vsock_expire(self)
+                : 0;
         result = request->try(self, request->op, request->set, false);
         if (result != WAIT_BLOCK) {
             return result;

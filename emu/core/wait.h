@@ -40,7 +40,8 @@ struct wait_set {
     struct pollfd *fds;
     uint32_t fd_count;
     uint32_t fd_capacity;
-    bool real; /* some of them the kernel alone can tell about */
+    bool real;         /* some of them the kernel alone can tell about */
+    uint64_t until_ns; /* a sleep ends here at the latest, and the call is tried again; 0: never */
     bool deep; /* in: the sleep will be a long one, so all placeholders are asked and named */
 };
 
@@ -72,11 +73,25 @@ struct wait_request {
  */
 int64_t wait_run(struct emu_task *self, const struct wait_request *request);
 
+/*
+ * A system call of the kernel's that may block, and is all that the guest's call has to wait for:
+ * handlers run meanwhile, and end or restart it as they would natively. Returns its result or
+ * -errno. Requires: no lock.
+ */
+int64_t wait_in_kernel(struct emu_task *self, long number, long a, long b, long c, long d);
+
 void wait_set_add(struct wait_set *set, struct lock *lock, struct wait_queue *queue,
                   const _Atomic uint32_t *version, int peer_cpu, uint32_t events);
 
 /* The kernel watches fd for `events` meanwhile; fd < 0: nothing happens. */
 void wait_set_watch(struct wait_set *set, int fd, short events);
+
+/*
+ * Ends what the emulator's own clock ends (arena->header.unanswered says that there is something):
+ * connects of AF_VSOCK that nobody answers. Returns when the next one ends, CLOCK_MONOTONIC; 0:
+ * none does. Requires: no lock. Defined by vsock.c, which stands above.
+ */
+uint64_t vsock_expire(struct emu_task *self);
 
 /* Takes back every registration of this task: of calls whose frames are gone. */
 void wait_clear(struct emu_task *self);

@@ -102,6 +102,7 @@ void fake_reset(void)
     memset(fds, 0, sizeof fds);
     failures_left = 0;
     fake_reset_world();
+    fake_reset_names();
     for (int fd = 0; fd <= 2; fd++) { /* files: neither pipe nor socket, and never freed */
         objects[fd].count[0] = 1;
         fds[fd] = (struct fd){ .object = fd + 1 };
@@ -200,6 +201,29 @@ int host_socket(int domain, int type, int protocol)
         host_abort("fake: a real AF_VSOCK socket was asked for");
     return new_fd(0, new_object(HOST_SOCKET), 0, (type & SOCK_CLOEXEC) != 0,
                   O_RDWR | (type & SOCK_NONBLOCK));
+}
+
+int fake_end(int fd)
+{
+    const struct object *object = object_of(fd);
+
+    return object != NULL && object->kind == HOST_SOCKET ? 2 * fds[fd].object + fds[fd].end : 0;
+}
+
+bool fake_end_is_open(int end)
+{
+    return objects[end / 2 - 1].count[end % 2] > 0;
+}
+
+void fake_hold_other_end(int end, int change)
+{
+    objects[end / 2 - 1].count[1 - end % 2] += change;
+}
+
+int fake_other_end(int end, int flags)
+{
+    return new_fd(0, end / 2 - 1, 1 - end % 2, (flags & SOCK_CLOEXEC) != 0,
+                  O_RDWR | (flags & SOCK_NONBLOCK));
 }
 
 int host_close(int fd)

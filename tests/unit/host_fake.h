@@ -65,6 +65,16 @@ int64_t fake_owner_command(int end, int command, unsigned long argument);
 int64_t fake_signal_call(long number, long a, long b, long c, long d);
 void fake_reset_signals(void);
 
+/* Ends of objects as numbers > 0; 0: no socket's. Holding is what a listener's queue does. */
+int fake_end(int fd);
+bool fake_end_is_open(int end);
+void fake_hold_other_end(int end, int change);
+int fake_other_end(int end, int flags); /* a new descriptor for it, SOCK_* flags */
+
+/* connect and accept4: false, it is none of them. */
+bool fake_name_call(long number, long a, long b, long c, long d, int64_t *ret_result);
+void fake_reset_names(void);
+
 #define FAKE_INSTANCE 3 /* beside HOST_OTHER, ...: an epoll instance */
 
 /* A new descriptor for one; what is in it stands in host_fake_epoll.c. */

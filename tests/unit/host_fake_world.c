@@ -159,7 +159,11 @@ bool host_copy_recover(void *ucontext)
 
 int64_t host_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
+    int64_t result;
+
     (void)e, (void)f;
+    if (fake_name_call(number, a, b, c, d, &result))
+        return result;
     return fake_signal_call(number, a, b, c, d);
 }
 

@@ -1,0 +1,208 @@
+/*
+ * meeting.c - see meeting.h
+ */
+#include "meeting.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Behind the NUL of an abstract name: a word, the session, the description, its generation. */
+struct hidden_name {
+    char word[8];
+    uint64_t session;
+    uint32_t index;
+    uint32_t generation;
+} __attribute__((packed));
+
+static const char hidden_word[8] = "sockrig\n";
+
+#define NAME_AT     (offsetof(struct sockaddr_un, sun_path) + 1)
+#define HIDDEN_SIZE (NAME_AT + sizeof(struct hidden_name))
+
+void meeting_name(const struct description *description, struct meeting_address *ret_address)
+{
+    struct hidden_name name = {
+        .session = arena->header.id,
+        .index = description_index(description),
+        .generation = atomic_load(&description->generation),
+    };
+
+    memcpy(name.word, hidden_word, sizeof name.word);
+    memset(ret_address, 0, sizeof *ret_address);
+    ret_address->at.unix_name.sun_family = AF_UNIX;
+    memcpy(ret_address->at.bytes + NAME_AT, &name, sizeof name);
+    ret_address->size = HIDDEN_SIZE;
+}
+
+int meeting_hide(struct description *description, int fd)
+{
+    struct meeting_address address;
+    int rc;
+
+    if (atomic_load(&description->hidden)) {
+        return 0;
+    }
+    meeting_name(description, &address);
+    rc = host_bind(fd, &address.at, address.size);
+    if (rc == 0) {
+        atomic_store(&description->hidden, 1);
+    }
+    return rc;
+}
+
+bool meeting_is_hidden(const struct meeting_address *address, uint32_t *ret_index,
+                       uint32_t *ret_generation)
+{
+    struct hidden_name name;
+
+    if (address->size != HIDDEN_SIZE || address->at.bytes[NAME_AT - 1] != 0) {
+        return false;
+    }
+    memcpy(&name, address->at.bytes + NAME_AT, sizeof name);
+    if (memcmp(name.word, hidden_word, sizeof name.word) != 0 || name.session != arena->header.id ||
+        name.index >= EMU_MAX_DESCRIPTIONS) {
+        return false;
+    }
+    *ret_index = name.index;
+    *ret_generation = name.generation;
+    return true;
+}
+
+static struct name_key key_of_address(const struct meeting_address *address)
+{
+    return name_of_bytes(NAME_ABSTRACT, 0, address->at.bytes, address->size);
+}
+
+/* A name by which the acceptor finds the server's side. */
+static int name_client(struct description *client, int fd, struct description *server)
+{
+    struct meeting_address own = { .size = sizeof own.at };
+    int rc = meeting_hide(client, fd);
+
+    if (rc != -EINVAL) { /* not bound, and hidden now; or no memory */
+        memset(&server->name, 0, sizeof server->name);
+        return rc;
+    }
+    rc = host_getsockname(fd, &own.at, &own.size);
+    server->name = key_of_address(&own);
+    return rc;
+}
+
+int meeting_prepare(struct emu_task *self, struct description *client, int fd,
+                    const struct description *listener, uint32_t *ret_server)
+{
+    uint32_t index = description_pending(self, client);
+    struct description *server;
+    int rc;
+
+    if (index == ARENA_NONE) {
+        return -ENFILE;
+    }
+    server = description_at(index);
+    rc = name_client(client, fd, server);
+    if (rc < 0) {
+        return rc;
+    }
+    server->queued_order = atomic_fetch_add(&arena->header.queued_count, 1);
+    atomic_store(&server->queued_generation, atomic_load(&listener->generation));
+    atomic_store(&server->queued, description_index(listener) + 1);
+    *ret_server = index;
+    return 0;
+}
+
+void meeting_failed(uint32_t server)
+{
+    atomic_store(&description_at(server)->queued, 0);
+}
+
+bool meeting_done(struct emu_task *self, uint32_t index)
+{
+    struct description *server = description_at(index);
+
+    if (!description_connect(self, index)) {
+        return false;
+    }
+    if (atomic_load(&server->queued) != 0 && !description_is_queued(server)) {
+        description_never_accepted(self, index);
+    }
+    return true;
+}
+
+/* Whether it waits at the listener, and is for this client; or for one of this name. */
+static bool is_wanted(const struct description *server, const struct description *listener,
+                      uint32_t client, uint32_t generation, const struct name_key *name)
+{
+    uint32_t state = atomic_load(&server->state);
+
+    if ((state != DESCRIPTION_LIVE && state != DESCRIPTION_WAITING) ||
+        atomic_load(&server->queued) != description_index(listener) + 1) {
+        return false;
+    }
+    return name ? name_same(server->name, *name)
+                : atomic_load(&server->peer) == client &&
+                      atomic_load(&server->peer_generation) == generation;
+}
+
+/* The oldest: a name may have been used again, by a later client. */
+static uint32_t search(const struct description *listener, uint32_t client, uint32_t generation,
+                       const struct name_key *name)
+{
+    uint32_t used = atomic_load_explicit(&arena->header.descriptions.fresh, memory_order_acquire);
+    uint32_t found = ARENA_NONE;
+
+    for (uint32_t i = 0; i < used; i++) {
+        const struct description *server = description_at(i);
+
+        if (is_wanted(server, listener, client, generation, name) &&
+            (found == ARENA_NONE ||
+             (int32_t)(server->queued_order - description_at(found)->queued_order) < 0)) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+uint32_t meeting_find(const struct description *listener, const struct meeting_address *peer)
+{
+    const struct description *client;
+    struct name_key name;
+    uint32_t index;
+    uint32_t generation;
+    uint32_t pending;
+
+    if (peer->size <= NAME_AT - 1) {
+        return ARENA_NONE;
+    }
+    if (!meeting_is_hidden(peer, &index, &generation)) {
+        name = key_of_address(peer);
+        return search(listener, 0, 0, &name);
+    }
+    client = description_at(index);
+    pending = atomic_load(&client->pending);
+    if (pending != 0 && atomic_load(&client->generation) == generation) {
+        return pending - 1;
+    }
+    return search(listener, index, generation, NULL); /* closed before it was accepted */
+}
+
+int meeting_store(const struct meeting_address *address, void *ret_address, socklen_t *ret_size)
+{
+    uint32_t index;
+    uint32_t generation;
+    socklen_t size = address->size;
+    socklen_t room;
+
+    if (meeting_is_hidden(address, &index, &generation)) {
+        size = sizeof(sa_family_t);
+    }
+    if (host_copy(&room, ret_size, sizeof room) < 0) {
+        return -EFAULT;
+    }
+    if ((int)room < 0) {
+        return -EINVAL;
+    }
+    if (host_copy(ret_address, &address->at, base_min_u32(room, size)) < 0) {
+        return -EFAULT;
+    }
+    return host_copy(ret_size, &size, sizeof size);
+}

@@ -1,0 +1,206 @@
+/*
+ * sys_name.c - bind, listen, accept, connect, getsockname, getpeername
+ *
+ * Linux: net/socket.c:__sys_bind, __sys_listen, __sys_accept4, __sys_connect, __sys_getsockname.
+ * Which family does what is in unix_names.c and vsock.c; here a listener begins to listen, and a
+ * connection that the kernel has accepted finds its server's side.
+ */
+#include "epoll.h"
+#include "unix_names.h"
+#include "vsock.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+
+/* A socket that stands in the table, and isn't the kernel's for good. */
+static struct description *find_socket(int fd)
+{
+    struct description *description = fdtab_get_any(fd);
+
+    return description && description_is_socket(description) &&
+                   atomic_load(&description->native) != DESCRIPTION_HANDED_OVER
+               ? description
+               : NULL;
+}
+
+int64_t emu_bind(struct emu_task *self, int fd, const struct sockaddr *address, socklen_t size)
+{
+    struct description *description = fdtab_get_any(fd);
+
+    /* Also of what is the kernel's: that the name is the session's matters to --host-unix. */
+    if (!description || !description_is_socket(description)) {
+        return EMU_NATIVE;
+    }
+    return description_is_vsock(description) ? vsock_bind(self, description, address, (int)size)
+                                             : unix_bind(self, fd, description, address, (int)size);
+}
+
+/* From now on the kernel tells who waits at it. */
+static void begin_to_listen(struct emu_task *self, struct description *description)
+{
+    atomic_store(&description->phase, PHASE_LISTENING);
+    atomic_store(&description->native, DESCRIPTION_LISTENER);
+    epoll_hand_over(self, description);
+    description_wake(self, description, POLLNVAL);
+}
+
+int64_t emu_listen(struct emu_task *self, int fd, int backlog)
+{
+    struct description *description = find_socket(fd);
+    uint32_t most = self->process->options.backlog;
+    int64_t rc = 0;
+
+    if (!description) {
+        return EMU_NATIVE;
+    }
+    if (description_is_vsock(description)) {
+        rc = vsock_listen(self, fd, description);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (most != 0 && (backlog < 0 || (uint32_t)backlog > most)) {
+        backlog = (int)most;
+    }
+    rc = host_listen(fd, backlog);
+    if (rc == 0 && atomic_load(&description->phase) == PHASE_FRESH &&
+        atomic_load(&description->native) == DESCRIPTION_OURS) {
+        begin_to_listen(self, description);
+    }
+    return rc;
+}
+
+int64_t emu_connect(struct emu_task *self, int fd, const struct sockaddr *address, socklen_t size)
+{
+    struct description *description = find_socket(fd);
+
+    if (!description) {
+        return EMU_NATIVE;
+    }
+    return description_is_vsock(description)
+               ? vsock_connect(self, fd, description, address, (int)size)
+               : unix_connect(self, fd, description, address, (int)size);
+}
+
+/* The new number stands for the server's side. False: that had died, with its client. */
+static bool take_up(struct emu_task *self, int fd, uint32_t server, int flags)
+{
+    struct description *description = description_at(server);
+    bool doubt = description_is_vsock(description) &&
+                 (atomic_load(&description->vsock.flags) & VSOCK_DOUBT);
+
+    if (!(doubt ? description_adopt(server) : description_connect(self, server))) {
+        return false;
+    }
+    atomic_store(&description->status, (uint32_t)flags & SOCK_NONBLOCK);
+    atomic_store_explicit(&description->sample_fd, fd, memory_order_relaxed);
+    description->maker = self->process->slot;
+    description_hold(description, self->process->slot);
+    fdtab_set(self, fd, server);
+    description_accepted(description);
+    return true;
+}
+
+/* Whether the number of a connection that is no channel of ours goes to the guest. */
+static bool is_welcome(struct emu_task *self, const struct description *listener)
+{
+    if (description_is_vsock(listener)) {
+        return false; /* nobody outside the session has the hidden name from us */
+    }
+    emu_report_add(self, EMU_REPORT_NATIVE, "accept", AF_UNIX,
+                   listener->kind == DESCRIPTION_STREAM ? SOCK_STREAM : SOCK_SEQPACKET, 0);
+    return true;
+}
+
+static int64_t store_peer(int fd, const struct meeting_address *peer, void *ret_address,
+                          socklen_t *ret_size)
+{
+    const struct description *description = fdtab_get_any(fd);
+
+    if (!ret_address) {
+        return 0;
+    }
+    return description && description_is_vsock(description)
+               ? vsock_getname(description, true, ret_address, ret_size)
+               : meeting_store(peer, ret_address, ret_size);
+}
+
+/* As Linux: a bad pointer costs the connection. */
+static int64_t give_to_guest(struct emu_task *self, int fd, const struct meeting_address *peer,
+                             void *ret_address, socklen_t *ret_size)
+{
+    int64_t rc = store_peer(fd, peer, ret_address, ret_size);
+
+    if (rc < 0) {
+        host_close(fd);
+        fdtab_clear(self, fd);
+    }
+    return rc < 0 ? rc : fd;
+}
+
+int64_t emu_accept4(struct emu_task *self, int fd, struct sockaddr *ret_address,
+                    socklen_t *ret_size, int flags)
+{
+    struct description *listener = find_socket(fd);
+
+    if (!listener || atomic_load(&listener->phase) != PHASE_LISTENING) {
+        return EMU_NATIVE;
+    }
+    CHANNEL_PIN(pin, self, description_index(listener));
+    for (uint32_t bound = 0; bound < EMU_TRY_LIMIT; bound++) {
+        struct meeting_address peer = { .size = sizeof peer.at };
+        int64_t got = wait_in_kernel(self, SYS_accept4, fd, (long)&peer.at, (long)&peer.size,
+                                     flags);
+        uint32_t server;
+
+        if (got < 0) {
+            return got;
+        }
+        emu_fd_invalidate(self, (int)got);
+        server = meeting_find(listener, &peer);
+        if ((server != ARENA_NONE && (unsigned)got < EMU_MAX_FDS &&
+             take_up(self, (int)got, server, flags)) ||
+            is_welcome(self, listener)) {
+            return give_to_guest(self, (int)got, &peer, ret_address, ret_size);
+        }
+        host_close((int)got);
+    }
+    return -ECONNABORTED;
+}
+
+int64_t emu_accept(struct emu_task *self, int fd, struct sockaddr *ret_address, socklen_t *ret_size)
+{
+    return emu_accept4(self, fd, ret_address, ret_size, 0);
+}
+
+/* The kernel's name of a socket, without what is hidden. */
+static int64_t get_name(int fd, bool peer, void *ret_address, socklen_t *ret_size)
+{
+    const struct description *description = fdtab_get_any(fd);
+    struct meeting_address address = { .size = sizeof address.at };
+    int rc;
+
+    if (!description || !description_is_socket(description)) {
+        return EMU_NATIVE;
+    }
+    if (description_is_vsock(description)) {
+        return vsock_getname(description, peer, ret_address, ret_size);
+    }
+    rc = peer ? host_getpeername(fd, &address.at, &address.size)
+              : host_getsockname(fd, &address.at, &address.size);
+    return rc < 0 ? rc : meeting_store(&address, ret_address, ret_size);
+}
+
+int64_t emu_getsockname(struct emu_task *self, int fd, struct sockaddr *ret_address,
+                        socklen_t *ret_size)
+{
+    (void)self;
+    return get_name(fd, false, ret_address, ret_size);
+}
+
+int64_t emu_getpeername(struct emu_task *self, int fd, struct sockaddr *ret_address,
+                        socklen_t *ret_size)
+{
+    (void)self;
+    return get_name(fd, true, ret_address, ret_size);
+}
