@@ -6,16 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/gateway.h"
 #include "interpret_main.h"
+#include "notify/listener.h"
 #include "run.h"
+#include "sessions.h"
 
 static const char help[] =
     "usage: sockrig run [OPTIONS] [--] PROG [ARG...]\n"
     "       sockrig interpret FILE... [--on emu|kernel|both]\n"
+    "       sockrig sessions [rm NAME...]\n"
     "       sockrig --version | --help\n"
     "\n"
     "run        runs a program whose pipes and sockets an emulator inside it serves\n"
     "interpret  runs a script of calls in the emulator, in the kernel, or in both\n"
+    "sessions   lists this user's sessions, ends one\n"
     "\n"
     "sockrig COMMAND --help says more.\n";
 
@@ -27,6 +32,12 @@ int main(int argc, char **argv)
         return run_main(argc - 1, argv + 1);
     if (strcmp(command, "interpret") == 0)
         return interpret_main(argc - 1, argv + 1);
+    if (strcmp(command, "gateway") == 0) /* internal: a helper of run */
+        return gateway_main(argc - 1, argv + 1);
+    if (strcmp(command, "notify-listener") == 0) /* internal: a helper of run */
+        return notify_listener_main(argc - 1, argv + 1);
+    if (strcmp(command, "sessions") == 0)
+        return sessions_main(argc - 1, argv + 1);
     if (strcmp(command, "--version") == 0) {
         puts("sockrig " SOCKRIG_VERSION);
         return 0;

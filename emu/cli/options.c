@@ -16,7 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include <linux/vm_sockets.h>
+
+#include "gateway/spec.h"
+
+#define HYBRID_CID 3         /* of PROG, as most VMMs' examples have it */
 #define MAX_WORDS  64        /* in SOCKRIG_OPTIONS */
 #define WORDS_SIZE 8192      /* ... and their bytes, with the dashes */
 #define BLANKS     " \t\r\n" /* between them */
@@ -30,13 +36,29 @@ const char run_options_help[] =
     "  --policy FAMILY[/TYPE]=refuse|native|ERRNO   e.g. inet/dgram=native; repeatable\n"
     "  --unmodeled=refuse|native   all that isn't modeled at once; never touches vsock\n"
     "  --allow-native              PROG itself may be static or setuid\n"
+    "  --host-unix=allow|deny|GLOB  connects to paths nobody in the session bound   [allow]\n"
     "  --net=redirect|off          how calls inside libc are caught   [redirect]\n"
     "  --mmsg=linux|openbsd        rules of sendmmsg and recvmmsg     [linux]\n"
+    "World\n"
+    "  --session NAME              the session of that name, which other terminals join the same\n"
+    "                              way   [a private one, or the enclosing one]\n"
+    "  --cid N                     PROG's machine, as vsock numbers them: 2 is the host, 3 and\n"
+    "                              more are guests   [2, or inherited]\n"
+    "  --bridge vsock:CID:PORT=unix:PATH   what connects to that CID and port gets the unix\n"
+    "                              socket at PATH; repeatable\n"
+    "  --hybrid firecracker:PATH|cloud-hypervisor:PATH   PROG is that VMM's guest, and PATH and\n"
+    "                              PATH_PORT are the host's side of its vsock device\n"
+    "  --notify[=vsock|vsock-stream|vsock-seqpacket]   play the service manager for PROG: set\n"
+    "                              NOTIFY_SOCKET, print what arrives, relay it to run's own\n"
+    "                              $NOTIFY_SOCKET   [vsock]\n"
+    "  --on-ready CMD              run CMD (sh -c), outside the session, at READY=1\n"
     "Stress\n"
     "  --squeeze                   everything as small as Linux allows\n"
     "  --pipe-capacity SIZE        of new pipes: 4K to 1M, rounded as F_SETPIPE_SZ does\n"
     "  --sock-buffer SIZE          SO_SNDBUF of new socket pairs: 4608 at least; at most twice\n"
     "                              /proc/sys/net/core/wmem_max\n"
+    "  --vsock-credit SIZE         bytes in flight on a new vsock socket   [256K]\n"
+    "  --backlog N                 no listener's backlog is longer\n"
     "Watch\n"
     "  --timeout DUR               after 10ms, 30s, 5m, 1h (or seconds) say who waits for what,\n"
     "                              end all processes, and exit with 124\n"
@@ -59,9 +81,15 @@ enum option_id {
     OPTION_ALLOW_NATIVE,
     OPTION_VERIFY,
     OPTION_SQUEEZE,
+    OPTION_SESSION,
+    OPTION_BRIDGE,
+    OPTION_HYBRID,
+    OPTION_CID,
     OPTION_TIMEOUT,
     OPTION_REPORT,
     OPTION_JSON,
+    OPTION_NOTIFY,
+    OPTION_ON_READY,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_VERBOSE = 'v',
@@ -74,12 +102,21 @@ static const struct option long_options[] = {
     { "mmsg", required_argument, NULL, OPTION_CORE },
     { "pipe-capacity", required_argument, NULL, OPTION_CORE },
     { "sock-buffer", required_argument, NULL, OPTION_CORE },
+    { "vsock-credit", required_argument, NULL, OPTION_CORE },
+    { "backlog", required_argument, NULL, OPTION_CORE },
+    { "host-unix", required_argument, NULL, OPTION_CORE },
     { "squeeze", no_argument, NULL, OPTION_SQUEEZE },
     { "allow-native", no_argument, NULL, OPTION_ALLOW_NATIVE },
     { "verify", no_argument, NULL, OPTION_VERIFY },
+    { "session", required_argument, NULL, OPTION_SESSION },
+    { "cid", required_argument, NULL, OPTION_CID },
+    { "bridge", required_argument, NULL, OPTION_BRIDGE },
+    { "hybrid", required_argument, NULL, OPTION_HYBRID },
     { "timeout", required_argument, NULL, OPTION_TIMEOUT },
     { "report", optional_argument, NULL, OPTION_REPORT },
     { "json", no_argument, NULL, OPTION_JSON },
+    { "notify", optional_argument, NULL, OPTION_NOTIFY },
+    { "on-ready", required_argument, NULL, OPTION_ON_READY },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
     { NULL, 0, NULL, 0 },
@@ -88,6 +125,7 @@ static const struct option long_options[] = {
 /* Where the options come from, and how a message shows it. */
 struct source {
     const char *label; /* "run" or "SOCKRIG_OPTIONS" */
+    bool command_line; /* it is the former */
     struct run_options options;
     char *message; /* RUN_OPTIONS_MESSAGE bytes */
 };
@@ -111,6 +149,9 @@ static const struct {
     const char *text;
 } hints[] = {
     { "pipe-capacity", "give 4K to 1M" },
+    { "vsock-credit", "give a size from 128 on, as 4K or 256K" },
+    { "backlog", "give a number from 1 on" },
+    { "host-unix", "give allow, deny, or a pattern as /run/*, shorter than 108 bytes" },
     { "sock-buffer", "give a size from 4608 on, as 8K or 1M" },
     { "policy", "give FAMILY[/TYPE]=refuse, native or an errno, as inet/dgram=native" },
     { "unmodeled", "give refuse or native" },
@@ -182,6 +223,64 @@ static bool set_timeout(struct source *source, const char *value)
     return true;
 }
 
+static bool set_session(struct source *source, const char *value)
+{
+    if (!session_name_holds(value))
+        return complain(source,
+                        "bad value in --session=%.200s: give 1 to %d letters, digits, '.', '_' "
+                        "or '-'",
+                        value, SESSION_NAME_MAX);
+    strcpy(source->options.session, value);
+    return true;
+}
+
+/* vsock(7): 0 is the hypervisor, 1 the local machine, 2^32-1 any; no machine has these numbers. */
+static bool set_cid(struct source *source, const char *value)
+{
+    const size_t digits = strspn(value, "0123456789");
+    const unsigned long number = digits > 0 && digits <= 10 ? strtoul(value, NULL, 10) : 0;
+
+    if (value[digits] != '\0' || number < VMADDR_CID_HOST || number >= VMADDR_CID_ANY)
+        return complain(
+            source, "bad value in --cid=%.200s: give 2 (the host), or 3 to 4294967294 (a guest)",
+            value);
+    source->options.cid = (uint32_t)number;
+    return true;
+}
+
+static bool add_bridge(struct source *source, const char *value)
+{
+    struct run_options *options = &source->options;
+    struct bridge_spec spec;
+    const char *reason = bridge_spec_parse(value, &spec);
+
+    if (reason != NULL)
+        return complain(source, "bad value in --bridge=%.200s: %s", value, reason);
+    if (options->bridge_count == RUN_BRIDGES_MAX)
+        return complain(source, "--bridge: at most %d can be given", RUN_BRIDGES_MAX);
+    options->bridges[options->bridge_count] = strdup(value);
+    if (options->bridges[options->bridge_count] == NULL)
+        return complain(source, "%s", strerror(errno));
+    options->bridge_count++;
+    return true;
+}
+
+static bool set_hybrid(struct source *source, const char *value)
+{
+    struct run_options *options = &source->options;
+    struct hybrid_spec spec;
+    const char *reason = hybrid_spec_parse(value, &spec);
+
+    if (reason != NULL)
+        return complain(source, "bad value in --hybrid=%.200s: %s", value, reason);
+    free(options->hybrid);
+    options->hybrid = strdup(value);
+    if (options->hybrid == NULL)
+        return complain(source, "%s", strerror(errno));
+    options->emu.hybrid = spec.vmm;
+    return true;
+}
+
 /* `value` may be NULL: --report without a file. */
 static bool set_report_file(struct source *source, const char *value)
 {
@@ -194,15 +293,47 @@ static bool set_report_file(struct source *source, const char *value)
     return true;
 }
 
+/* `value` may be NULL: the form for which a notifier finds the type by itself. */
+static bool set_notify(struct source *source, const char *value)
+{
+    static const char *const forms[] = { "vsock", "vsock-stream", "vsock-seqpacket" };
+
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (strcmp(value != NULL ? value : forms[0], forms[i]) == 0) {
+            source->options.notify = forms[i];
+            return true;
+        }
+    }
+    return complain(
+        source, "bad value in --notify=%.200s: give vsock, vsock-stream or vsock-seqpacket", value);
+}
+
+static bool set_on_ready(struct source *source, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (copy == NULL)
+        return complain(source, "%s", strerror(errno));
+    free(source->options.on_ready);
+    source->options.on_ready = copy;
+    return true;
+}
+
 static bool apply(struct source *source, int id, const char *name, const char *value)
 {
     struct run_options *options = &source->options;
 
+    if (source->command_line && id != OPTION_SESSION && id != OPTION_CID)
+        options->on_command_line = true;
     switch (id) {
     case OPTION_CORE: return parse_core_option(source, name, value);
     case OPTION_ALLOW_NATIVE: options->emu.allow_native = true; return true;
     case OPTION_SQUEEZE: return emu_options_parse("squeeze", &options->emu) == 0;
     case OPTION_VERIFY: options->emu.verify = true; return true;
+    case OPTION_SESSION: return set_session(source, value);
+    case OPTION_CID: return set_cid(source, value);
+    case OPTION_BRIDGE: return add_bridge(source, value);
+    case OPTION_HYBRID: return set_hybrid(source, value);
     case OPTION_TIMEOUT: return set_timeout(source, value);
     case OPTION_REPORT:
         if (value != NULL && *value == '\0')
@@ -210,6 +341,8 @@ static bool apply(struct source *source, int id, const char *name, const char *v
         options->report = true;
         return set_report_file(source, value);
     case OPTION_JSON: options->json = true; return true;
+    case OPTION_NOTIFY: return set_notify(source, value);
+    case OPTION_ON_READY: return set_on_ready(source, value);
     case OPTION_VERBOSE: options->verbose = true; return true;
     case OPTION_HELP: options->request = RUN_HELP; return true;
     case OPTION_VERSION: options->request = RUN_VERSION; return true;
@@ -301,10 +434,16 @@ static bool parse_all(struct source *source, int argc, char **argv, const char *
     if (environment != NULL && !parse_environment(source, environment))
         return false;
     source->label = "run";
+    source->command_line = true;
     if (!parse_words(source, argc, argv, &end))
         return false;
-    source->options.on_command_line = end > 1 && strcmp(argv[1], "--") != 0;
     source->options.program = argv + end;
+    if (source->options.hybrid != NULL && source->options.cid == 0)
+        source->options.cid = HYBRID_CID;
+    if (source->options.hybrid != NULL && source->options.cid == VMADDR_CID_HOST)
+        return complain(source, "--hybrid: PROG is the guest, so its --cid is 3 or more");
+    if (source->options.on_ready != NULL && source->options.notify == NULL)
+        return complain(source, "--on-ready needs --notify");
     if (source->options.request == RUN_PROGRAM && end >= argc)
         return complain(source, "which program? (sockrig run [OPTIONS] [--] PROG [ARG...])");
     return true;
@@ -327,4 +466,10 @@ void run_options_fini(struct run_options *options)
 {
     free(options->report_file);
     options->report_file = NULL;
+    free(options->on_ready);
+    options->on_ready = NULL;
+    free(options->hybrid);
+    options->hybrid = NULL;
+    while (options->bridge_count > 0)
+        free(options->bridges[--options->bridge_count]);
 }

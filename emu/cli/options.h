@@ -6,6 +6,10 @@
 
 #include "emu.h"
 
+#include "session_name.h"
+
+#define RUN_BRIDGES_MAX 32 /* of one run */
+
 enum run_request { RUN_PROGRAM, RUN_HELP, RUN_VERSION };
 
 struct run_options {
@@ -16,8 +20,15 @@ struct run_options {
     bool json;
     bool verbose;
     uint64_t timeout_ns;  /* --timeout; 0: none */
-    bool on_command_line; /* an option stood there, not just in SOCKRIG_OPTIONS */
-    char **program;       /* PROG ARG... NULL, inside the argv that was parsed */
+    const char *notify;   /* --notify: its form, as NOTIFY_SOCKET begins; NULL: not asked for */
+    char *on_ready;       /* --on-ready: a command for sh -c; NULL: none; owned */
+    bool on_command_line; /* an option stood there that is no business of a run inside a session */
+    char session[SESSION_NAME_SIZE]; /* --session; "": none */
+    uint32_t cid;                    /* --cid; 0: none */
+    char *bridges[RUN_BRIDGES_MAX];  /* --bridge: as they were given; owned */
+    size_t bridge_count;
+    char *hybrid;   /* --hybrid: as it was given; NULL: none; owned */
+    char **program; /* PROG ARG... NULL, inside the argv that was parsed */
 };
 
 /* Room for any message of run_options_parse(). */

@@ -27,20 +27,37 @@ static const struct section sections[] = {
     { EMU_REPORT_NATIVE, "left to the kernel", "socket", "sockets" },
     { EMU_REPORT_SWITCH, "made native", "channel", "channels" },
     { EMU_REPORT_RESCUED, "rescued bytes", "time", "times" },
+    { EMU_REPORT_NOBODY, "found nobody", "time", "times" },
     { EMU_REPORT_DISAGREE, "disagreed with the kernel about", "end", "ends" },
 };
 
 enum { SECTIONS = sizeof sections / sizeof sections[0], REFUSALS = 2 };
 
-void report_collect(struct report *ret_report)
+void report_note(struct report_before *ret_before)
+{
+    const struct emu_report *entry;
+    struct emu_session_counts counts;
+
+    *ret_before = (struct report_before){ 0 };
+    for (uint32_t i = 0; i < EMU_MAX_REPORTS && (entry = emu_report_get(i)) != NULL; i++)
+        ret_before->counts[i] = entry->count;
+    emu_session_count(&counts);
+    ret_before->joined = counts.processes_joined;
+}
+
+void report_collect(struct report *ret_report, const struct report_before *before)
 {
     const struct emu_report *entry;
 
     ret_report->count = 0;
     ret_report->waits = NULL;
-    while (ret_report->count < EMU_MAX_REPORTS &&
-           (entry = emu_report_get(ret_report->count)) != NULL)
-        ret_report->entries[ret_report->count++] = *entry;
+    for (uint32_t i = 0; i < EMU_MAX_REPORTS && (entry = emu_report_get(i)) != NULL; i++) {
+        struct emu_report *copy = &ret_report->entries[ret_report->count];
+
+        *copy = *entry;
+        copy->count -= before->counts[i];
+        ret_report->count += copy->count > 0;
+    }
     emu_session_count(&ret_report->left);
 }
 
@@ -75,11 +92,15 @@ bool report_has_faults(const struct report *report)
            (report->left.processes == 0 && report_objects_left(report) > 0);
 }
 
-static void print_entry(const struct emu_report *entry, FILE *file)
+/* What the call was about: a type of socket and an errno, or an address. */
+static void print_subject(const struct emu_report *entry, FILE *file)
 {
     char family[REPORT_NAME], type[REPORT_NAME], error[REPORT_NAME];
 
-    fprintf(file, "  %.*s", (int)sizeof entry->call, entry->call);
+    if (entry->kind == EMU_REPORT_NOBODY) {
+        fprintf(file, " vsock %u:%u", (uint32_t)entry->type, (uint32_t)entry->error);
+        return;
+    }
     if (entry->family >= 0) {
         fprintf(file, "(%s", report_family_name(entry->family, family));
         if (entry->type >= 0)
@@ -88,6 +109,12 @@ static void print_entry(const struct emu_report *entry, FILE *file)
     }
     if (entry->error != 0)
         fprintf(file, " %s", report_errno_name(entry->error, error));
+}
+
+static void print_entry(const struct emu_report *entry, FILE *file)
+{
+    fprintf(file, "  %.*s", (int)sizeof entry->call, entry->call);
+    print_subject(entry, file);
     fprintf(file, " ×%u   %.*s[%d]", entry->count, (int)sizeof entry->program, entry->program,
             entry->pid);
     if (entry->module[0] != '\0')

@@ -20,8 +20,17 @@ struct report {
     const struct waits *waits;      /* what the time limit found; NULL: it wasn't reached */
 };
 
-/* Copies the session's report, without `waits`. Requires: an attached arena. */
-void report_collect(struct report *ret_report);
+/* What had happened in the session before this run came to it. */
+struct report_before {
+    uint32_t counts[EMU_MAX_REPORTS];
+    uint32_t joined; /* processes that ever joined */
+};
+
+/* Notes it. Requires: an attached arena. */
+void report_note(struct report_before *ret_before);
+
+/* Copies what was added to the session's report since then, without `waits`. */
+void report_collect(struct report *ret_report, const struct report_before *before);
 
 /* Objects that stand in the arena: the N of "objects left: N". */
 uint32_t report_objects_left(const struct report *report);

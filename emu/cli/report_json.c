@@ -4,7 +4,9 @@
  *     {"version": "0.1.0",
  *      "events": [{"kind": "refused", "call": "socket", "family": "AF_INET", "type": "SOCK_DGRAM",
  *                  "errno": "ENOTSUP", "count": 2, "program": "test_http", "pid": 518,
- *                  "module": "libhttp.so.1", "offset": 20256}, ...],
+ *                  "module": "libhttp.so.1", "offset": 20256},
+ *                 {"kind": "nobody", "call": "connect", "family": "AF_VSOCK", "cid": 2,
+ *                  "port": 6789, "count": 1, ...}, ...],
  *      "processes": {"joined": 3, "left": 0},
  *      "left": {"descriptions": 0, "bufs": 0, "waiters": 0, "objects": 0},
  *      "timeout": {...}}
@@ -79,6 +81,7 @@ static const char *kind_name(uint32_t kind)
     case EMU_REPORT_SWITCH: return "switch";
     case EMU_REPORT_RESCUED: return "rescued";
     case EMU_REPORT_BLOCKED: return "blocked";
+    case EMU_REPORT_NOBODY: return "nobody";
     case EMU_REPORT_DISAGREE: return "disagree";
     }
     return "unknown";
@@ -92,9 +95,11 @@ static void print_event(const struct emu_report *entry, FILE *file)
     print_member(file, "call", entry->call, sizeof entry->call);
     if (entry->family >= 0)
         print_member(file, "family", report_family_name(entry->family, name), REPORT_NAME);
-    if (entry->type >= 0)
+    if (entry->kind == EMU_REPORT_NOBODY)
+        fprintf(file, ", \"cid\": %u, \"port\": %u", (uint32_t)entry->type, (uint32_t)entry->error);
+    else if (entry->type >= 0)
         print_member(file, "type", report_type_name(entry->type, name), REPORT_NAME);
-    if (entry->error != 0)
+    if (entry->error != 0 && entry->kind != EMU_REPORT_NOBODY)
         print_member(file, "errno", report_errno_name(entry->error, name), REPORT_NAME);
     fprintf(file, ", \"count\": %u", entry->count);
     print_member(file, "program", entry->program, sizeof entry->program);

@@ -1,5 +1,5 @@
 /*
- * run.c - the command `sockrig run`: makes a session, runs PROG in it, says what happened
+ * run.c - the command `sockrig run`: makes or joins a session, runs PROG in it, says what happened
  *
  * To PROG and to who started us it shall be as if we weren't there: PROG has our process group,
  * terminal, signal mask and descriptors, and our end is its end. While it runs we hold none of the
@@ -9,7 +9,7 @@
  * the session's arena, which PROG inherits under a high number.
  *
  * Inside another session (SOCKRIG_ARENA names it) `run` just becomes PROG: who made that session
- * supervises and reports.
+ * supervises and reports. Unless --session names one that isn't it: then we leave first.
  */
 #include "run.h"
 
@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,17 +26,20 @@
 #include <unistd.h>
 
 #include "emu.h"
+
+#include "elsewhere.h"
+#include "failure.h"
+#include "notify/notify.h"
 #include "options.h"
 #include "reach.h"
 #include "report.h"
 #include "run_end.h"
+#include "run_helpers.h"
 #include "run_program.h"
+#include "run_session.h"
 #include "run_watch.h"
 #include "waits/waits.h"
-
-#define HIDDEN_FD_TOP \
-    1024             /* hidden descriptors lie below: fork copies the table up to the highest */
-#define HIDDEN_FDS 8 /* room for them */
+#include "watcher.h"
 
 /* What one `run` is made of. */
 struct run {
@@ -48,24 +50,17 @@ struct run {
     struct run_inherited inherited;
     struct emu_process process; /* never joins: it is the session's supervisor */
     struct emu_task task;
+    struct run_session session;
+    struct run_helpers helpers;
+    struct notify notify;
+    struct report_before before; /* what the session's report said when we came */
+    struct watcher watcher;
     int bell[2];
     int signals;
     FILE *report; /* --report=FILE, or stderr */
     pid_t child;
     struct waits waits; /* what --timeout found */
 };
-
-__attribute__((format(printf, 2, 3))) static int fail(int exit_code, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    fputs("sockrig: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    return exit_code;
-}
 
 /* ---- Before PROG runs ---- */
 
@@ -122,41 +117,32 @@ static int find_program(struct run *run)
     return 0;
 }
 
-/* Moves a hidden descriptor to a high number; negative ones stay. Keeps close-on-exec as it was. */
-static int move_up(int fd)
+/* Says in PROG's environment which machine it is on. Returns 0 or a positive errno. */
+static int set_cid(const struct run *run)
 {
-    struct rlimit limit = { .rlim_cur = HIDDEN_FD_TOP };
+    char cid[16];
 
-    if (fd < 0)
-        return fd;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    const int top = limit.rlim_cur < HIDDEN_FD_TOP ? (int)limit.rlim_cur : HIDDEN_FD_TOP;
-    const int command = fcntl(fd, F_GETFD) & FD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD;
-    const int moved = fcntl(fd, command, top > HIDDEN_FDS ? top - HIDDEN_FDS : 0);
-    if (moved < 0)
-        return fd;
-    close(fd);
-    return moved;
+    snprintf(cid, sizeof cid, "%u", run->options.cid);
+    return run->options.cid == 0 || setenv("SOCKRIG_CID", cid, 1) == 0 ? 0 : errno;
 }
 
-static int make_session(struct run *run)
+/* Makes the session or joins it, and says so in PROG's environment. */
+static int enter_session(struct run *run)
 {
-    const int arena = emu_session_create();
+    int result = run_session_open(&run->session, &run->options);
 
-    if (arena < 0)
-        return fail(EXIT_OWN_FAILURE, "can't make a session: %s", strerror(-arena));
-    struct emu_hidden hidden = emu_session_hidden();
-    hidden.arena = move_up(arena);
-    hidden.bell = move_up(hidden.bell);
-    emu_session_set_hidden(hidden);
-    emu_session_set_options(&run->options.emu);
+    if (result != 0)
+        return result;
     emu_task_enter(&run->task, &run->process);
-
-    const int error = run_program_set_environment(run->library, hidden.arena);
-    return error == 0 ? 0 : fail(EXIT_OWN_FAILURE, "environment: %s", strerror(error));
+    if (run->session.joined)
+        report_note(&run->before);
+    result = run_program_set_environment(run->library, emu_session_hidden().arena);
+    if (result == 0)
+        result = set_cid(run);
+    return result == 0 ? 0 : fail(EXIT_OWN_FAILURE, "environment: %s", strerror(result));
 }
 
-/* Opens what the supervisor needs, takes over the signals, and becomes the session's watcher. */
+/* Opens what the supervisor needs, takes over the signals, and has the session watched. */
 static int prepare_watch(struct run *run)
 {
     const struct sigaction plain = { .sa_handler = SIG_DFL };
@@ -170,8 +156,38 @@ static int prepare_watch(struct run *run)
         return fail(EXIT_OWN_FAILURE, "signalfd: %s", strerror(errno));
     sigprocmask(SIG_BLOCK, &signals, &run->inherited.mask);
     sigaction(SIGCHLD, &plain, &run->inherited.child_action); /* ignored: there'd be no status */
-    emu_session_set_watcher(getpid(), run->bell[1]);
+    run->watcher = (struct watcher){ .bell = run->bell[1], .pidfd = -1 };
+    watcher_claim(&run->watcher);
     return 0;
+}
+
+static int start_notify(struct run *run)
+{
+    const struct notify_request request = { .form = run->options.notify,
+                                            .on_ready = run->options.on_ready,
+                                            .library = run->library,
+                                            .inherited = &run->inherited };
+    char message[HELPER_MESSAGE];
+    const int result = notify_start(&request, &run->notify, message);
+
+    if (result != 0)
+        return fail(result, "--notify: %s", message);
+    run->helpers.started++; /* its listener */
+    return 0;
+}
+
+/* They are there before PROG, and what the report says begins after them. */
+static int start_helpers(struct run *run)
+{
+    if (run->options.hybrid != NULL && run->session.joined)
+        return fail(EXIT_OWN_FAILURE, "--hybrid: for the run that makes the session alone");
+    int result = run_helpers_start(&run->helpers, &run->options, &run->inherited);
+
+    if (result == 0 && run->options.notify != NULL)
+        result = start_notify(run);
+    if (result == 0 && run->helpers.started > 0)
+        report_note(&run->before);
+    return result;
 }
 
 static int open_report(struct run *run)
@@ -196,14 +212,28 @@ static int compare_fds(const void *a, const void *b)
 static void let_go(const struct run *run)
 {
     const struct emu_hidden hidden = emu_session_hidden();
-    int kept[] = { 2,           run->bell[0], run->bell[1],       run->signals,
-                   hidden.bell, hidden.arena, fileno(run->report) };
-    const size_t count = sizeof kept / sizeof kept[0];
+    const struct run_session *session = &run->session;
+    int kept[HELPER_MAX + 16] = { 2,
+                                  run->bell[0],
+                                  run->bell[1],
+                                  run->signals,
+                                  hidden.bell,
+                                  hidden.arena,
+                                  fileno(run->report),
+                                  run->watcher.pidfd,
+                                  session->registry.folder,
+                                  session->serve.listener,
+                                  session->serve.set,
+                                  run->notify.stop,
+                                  run->notify.pidfd };
+    const size_t count = sizeof kept / sizeof kept[0]; /* those that aren't set are 0 */
     unsigned int next = 3;
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     dup2(null, 0);
     dup2(null, 1);
+    for (size_t i = 0; i < run->helpers.count; i++)
+        kept[count - 1 - i] = run->helpers.helpers[i].lifeline;
     qsort(kept, count, sizeof kept[0], compare_fds);
     for (size_t i = 0; i < count; i++) {
         if (kept[i] > (int)next)
@@ -225,19 +255,59 @@ static void raise_fd_limit(void)
     }
 }
 
+static void end_notify(struct run *run)
+{
+    if (!notify_end(&run->notify))
+        fail(0, "--notify: it failed");
+}
+
+/* PROG has ended: the manager deals with what was sent before. */
+static int ended(void *context)
+{
+    struct run *run = context;
+
+    return notify_finish(&run->notify);
+}
+
+static void hurry(void *context)
+{
+    struct run *run = context;
+
+    notify_hurry(&run->notify);
+}
+
 /* The time limit is reached: says who waits for what, while all of them still do. */
 static void time_up(void *context)
 {
     static int32_t pids[RUN_TREE_MAX];
     struct run *run = context;
-    const size_t count = run_tree_find(run->child, pids);
+    const struct run_tree tree = run_tree_of(run->child, &run->session);
+    const size_t found = run_tree_find(&tree, pids);
+    size_t count = 0;
 
+    for (size_t i = 0; i < found; i++) {
+        if (!run_helpers_has(&run->helpers, pids[i]) && pids[i] != run->notify.listener)
+            pids[count++] = pids[i];
+    }
     run->waits.limit_ns = run->options.timeout_ns;
     waits_collect(&run->waits, pids, count);
+    notify_hurry(&run->notify);
+    end_notify(run);
     if (run->options.json && run->report == stderr)
         return; /* the JSON object holds it, and shall be all that is there */
     waits_print(&run->waits, stderr);
     fflush(stderr);
+}
+
+/* `sockrig sessions rm` ends the run. */
+static void removed(void *context)
+{
+    struct run *run = context;
+
+    notify_hurry(&run->notify);
+    end_notify(run);
+    if (!run->options.json || run->report != stderr)
+        fail(0, "ended by `sockrig sessions rm %s`", run->session.name);
 }
 
 /* ---- Afterwards ---- */
@@ -256,6 +326,8 @@ static void print_report(const struct run *run, const struct report *report)
         report_print(report, stderr);
     else if (!on_stderr)
         report_print_refusals(report, stderr);
+    if (!run->options.json || run->report != stderr)
+        elsewhere_print(report, &run->session, stderr);
     if (fflush(run->report) != 0 || ferror(run->report))
         fail(0, "the report: %s", strerror(errno));
 }
@@ -265,13 +337,14 @@ static int say(struct run *run)
 {
     static struct report report; /* large */
 
-    report_collect(&report);
+    report_collect(&report, &run->before);
     if (run->waits.limit_ns > 0)
         report.waits = &run->waits;
-    else if (report.left.processes_joined == 0 && run->reachable)
+    else if (report.left.processes_joined == run->before.joined && run->reachable)
         return fail(EXIT_OWN_FAILURE,
                     "%s: %s wasn't loaded into it (see LD_DEBUG=libs in ld.so(8))", run->program,
                     run->library);
+    report.left.processes_joined -= run->helpers.started; /* they are no processes of the user's */
     print_report(run, &report);
     if (run->options.emu.verify && report_has_faults(&report)) {
         report_print(&report, stderr);
@@ -310,15 +383,24 @@ static int supervise(struct run *run)
                                      .child = child,
                                      .signals = run->signals,
                                      .bell = run->bell[0],
+                                     .session = &run->session,
+                                     .watcher = &run->watcher,
                                      .limit_ns = run->options.timeout_ns,
                                      .time_up = time_up,
+                                     .removed = removed,
+                                     .ended = ended,
+                                     .hurry = hurry,
                                      .context = run };
     run->child = child;
     signal(SIGPIPE, SIG_IGN);
     raise_fd_limit();
     let_go(run);
     const int status = run_watch(&watch);
-    emu_session_set_watcher(0, -1);
+    emu_process_sweep(&run->task, child); /* so that the helpers see its ends closed */
+    end_notify(run);
+    run_helpers_end(&run->helpers, &run->task);
+    watcher_release(&run->watcher);
+    run_session_close(&run->session);
     if (status < 0 && status != RUN_WATCH_TIME_UP)
         return fail(EXIT_OWN_FAILURE, "can't watch %s: %s", run->program, strerror(-status));
     emu_process_sweep(&run->task, child);
@@ -333,24 +415,20 @@ static int supervise(struct run *run)
 /* `run` inside a session: becomes PROG. */
 static int join_enclosing(struct run *run)
 {
-    const int error = run_program_set_environment(run->library, -1);
-
+    if (run->options.on_command_line)
+        return fail(EXIT_OWN_FAILURE,
+                    "inside a session: its options can't be changed; --cid and --session are all "
+                    "that can be given");
+    int error = run_program_set_environment(run->library, -1);
+    if (error == 0)
+        error = set_cid(run);
     if (error != 0)
         return fail(EXIT_OWN_FAILURE, "environment: %s", strerror(error));
-    if (run->options.on_command_line)
-        return fail(EXIT_OWN_FAILURE, "inside a session: its options can't be changed");
     execvp(run->program, run->options.program);
     return fail(run_program_exit_code(errno), "%s: %s", run->options.program[0], strerror(errno));
 }
 
-static bool is_enclosed(void)
-{
-    const char *arena = getenv("SOCKRIG_ARENA");
-
-    return arena != NULL && emu_session_attach(atoi(arena)) == 0;
-}
-
-static int run_program(struct run *run)
+static int run_program(struct run *run, char **argv)
 {
     int result = find_library(run);
 
@@ -358,15 +436,27 @@ static int run_program(struct run *run)
         result = find_program(run);
     if (result != 0)
         return result;
-    if (is_enclosed())
-        return join_enclosing(run);
+    if (run_session_enclosing()) {
+        const char *wanted = run->options.session;
+
+        return wanted[0] == '\0' || run_session_is_attached(wanted)
+                   ? join_enclosing(run)
+                   : run_session_leave(run->library, argv);
+    }
     result = open_report(run);
-    if (result == 0)
-        result = make_session(run);
+    if (result != 0)
+        return result;
+    result = enter_session(run);
     if (result == 0)
         result = prepare_watch(run);
     if (result == 0)
+        result = start_helpers(run);
+    if (result == 0)
         result = supervise(run);
+    notify_hurry(&run->notify); /* PROG never ran */
+    end_notify(run);
+    run_helpers_end(&run->helpers, &run->task);
+    run_session_close(&run->session);
     return result;
 }
 
@@ -383,7 +473,7 @@ int run_main(int argc, char **argv)
     case RUN_VERSION: return printf("sockrig %s\n", SOCKRIG_VERSION) < 0 ? EXIT_OWN_FAILURE : 0;
     case RUN_PROGRAM: break;
     }
-    const int result = run_program(&run);
+    const int result = run_program(&run, argv);
     run_options_fini(&run.options);
     return result;
 }

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,16 +27,57 @@
 
 #define TIDY_UP_MS    1000 /* between SIGTERM and SIGKILL */
 #define KILL_MS       5000 /* how long SIGKILL may take */
-#define FREEZE_ROUNDS 64   /* of stopping; each finds what was forked since the last */
+#define ANCESTORS_MAX 4096
+#define FREEZE_ROUNDS 64 /* of stopping; each finds what was forked since the last */
 
 /* Who is to end. */
-struct tree {
+struct doomed {
     int32_t pids[RUN_TREE_MAX];
     struct pollfd fds[RUN_TREE_MAX]; /* pidfds */
     size_t count;
 };
 
-size_t run_tree_find(pid_t child, int32_t *ret_pids)
+struct run_tree run_tree_of(pid_t child, const struct run_session *session)
+{
+    struct run_tree tree = { .child = child };
+
+    tree.other_count = run_session_others(session, tree.others, RUN_TREE_OTHER);
+    return tree;
+}
+
+static bool contains(const int32_t *pids, size_t count, int32_t pid)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pids[i] == pid)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * A member is another run's when that run's supervisor is above it; one that has lost its parents
+ * still has the supervisor's pid in its environment ("FD,PID").
+ */
+static bool is_of_others(const struct run_tree *tree, int32_t pid)
+{
+    char arena[32];
+    int descriptor, owner;
+
+    if (tree->other_count == 0)
+        return false;
+    for (int32_t above = pid, depth = 0; above > 1 && depth < ANCESTORS_MAX; depth++) {
+        if (above == getpid())
+            return false;
+        if (contains(tree->others, tree->other_count, above))
+            return true;
+        above = proc_parent(above);
+    }
+    return proc_environment(pid, "SOCKRIG_ARENA", arena, sizeof arena) &&
+           sscanf(arena, "%d,%d", &descriptor, &owner) == 2 &&
+           contains(tree->others, tree->other_count, owner);
+}
+
+size_t run_tree_find(const struct run_tree *tree, int32_t *ret_pids)
 {
     uint32_t changes;
     size_t count = emu_session_members(ret_pids, EMU_MAX_PROCESSES, &changes);
@@ -43,56 +85,49 @@ size_t run_tree_find(pid_t child, int32_t *ret_pids)
     size_t kept = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (ret_pids[i] <= 0 || ret_pids[i] == getpid()) /* one that isn't born yet */
-            continue;
-        has_child |= ret_pids[i] == child;
+        if (ret_pids[i] <= 0 || ret_pids[i] == getpid() || is_of_others(tree, ret_pids[i]))
+            continue; /* <= 0: one that isn't born yet */
+        has_child |= ret_pids[i] == tree->child;
         ret_pids[kept++] = ret_pids[i];
     }
     if (!has_child)
-        ret_pids[kept++] = child;
+        ret_pids[kept++] = tree->child;
     return proc_add_descendants(ret_pids, kept, RUN_TREE_MAX);
 }
 
-static bool is_known(const struct tree *tree, int32_t pid)
-{
-    for (size_t i = 0; i < tree->count; i++) {
-        if (tree->pids[i] == pid)
-            return true;
-    }
-    return false;
-}
-
 /* Adds what isn't known yet. Returns how many. */
-static size_t find_new(struct tree *tree, pid_t child)
+static size_t find_new(struct doomed *doomed, const struct run_tree *tree)
 {
     static int32_t pids[RUN_TREE_MAX];
     static int32_t again[RUN_TREE_MAX];
-    const size_t count = run_tree_find(child, pids);
-    const size_t before = tree->count;
+    const size_t count = run_tree_find(tree, pids);
+    const size_t before = doomed->count;
     int pidfds[RUN_TREE_MAX];
 
     for (size_t i = 0; i < count; i++)
-        pidfds[i] = is_known(tree, pids[i]) ? -1 : (int)syscall(SYS_pidfd_open, pids[i], 0);
-    const size_t count_again = run_tree_find(child, again);
+        pidfds[i] = contains(doomed->pids, doomed->count, pids[i])
+                        ? -1
+                        : (int)syscall(SYS_pidfd_open, pids[i], 0);
+    const size_t count_again = run_tree_find(tree, again);
     for (size_t i = 0; i < count; i++) {
         bool still = false;
 
         for (size_t at = 0; at < count_again; at++)
             still |= again[at] == pids[i];
-        if (pidfds[i] >= 0 && still && tree->count < RUN_TREE_MAX) {
-            tree->pids[tree->count] = pids[i];
-            tree->fds[tree->count++] = (struct pollfd){ .fd = pidfds[i], .events = POLLIN };
+        if (pidfds[i] >= 0 && still && doomed->count < RUN_TREE_MAX) {
+            doomed->pids[doomed->count] = pids[i];
+            doomed->fds[doomed->count++] = (struct pollfd){ .fd = pidfds[i], .events = POLLIN };
         } else if (pidfds[i] >= 0) {
             close(pidfds[i]);
         }
     }
-    return tree->count - before;
+    return doomed->count - before;
 }
 
-static void send_all(const struct tree *tree, size_t from, int number)
+static void send_all(const struct doomed *doomed, size_t from, int number)
 {
-    for (size_t i = from; i < tree->count; i++)
-        syscall(SYS_pidfd_send_signal, tree->fds[i].fd, number, NULL, 0);
+    for (size_t i = from; i < doomed->count; i++)
+        syscall(SYS_pidfd_send_signal, doomed->fds[i].fd, number, NULL, 0);
 }
 
 /* Reaps whoever is ours. Notes the child's status. */
@@ -108,16 +143,16 @@ static void reap(pid_t child, int *ret_status)
 }
 
 /* Forgets those that are gone; the session learns of it, which wakes who waits for them. */
-static void forget_dead(struct emu_task *self, struct tree *tree)
+static void forget_dead(struct emu_task *self, struct doomed *doomed)
 {
-    for (size_t i = tree->count; i-- > 0;) {
-        if (tree->fds[i].revents == 0)
+    for (size_t i = doomed->count; i-- > 0;) {
+        if (doomed->fds[i].revents == 0)
             continue;
-        emu_process_sweep(self, tree->pids[i]);
-        close(tree->fds[i].fd);
-        tree->count--;
-        tree->fds[i] = tree->fds[tree->count];
-        tree->pids[i] = tree->pids[tree->count];
+        emu_process_sweep(self, doomed->pids[i]);
+        close(doomed->fds[i].fd);
+        doomed->count--;
+        doomed->fds[i] = doomed->fds[doomed->count];
+        doomed->pids[i] = doomed->pids[doomed->count];
     }
 }
 
@@ -130,49 +165,49 @@ static int64_t now_ms(void)
 }
 
 /* Waits until all are gone, at most so long. */
-static void wait_for_all(struct emu_task *self, struct tree *tree, pid_t child, int64_t limit_ms,
-                         int *ret_status)
+static void wait_for_all(struct emu_task *self, struct doomed *doomed, pid_t child,
+                         int64_t limit_ms, int *ret_status)
 {
     const int64_t end = now_ms() + limit_ms;
 
-    while (tree->count > 0) {
+    while (doomed->count > 0) {
         const int64_t rest = end - now_ms();
 
-        if (rest <= 0 || (poll(tree->fds, tree->count, (int)rest) < 0 && errno != EINTR))
+        if (rest <= 0 || (poll(doomed->fds, doomed->count, (int)rest) < 0 && errno != EINTR))
             return;
-        forget_dead(self, tree);
+        forget_dead(self, doomed);
         reap(child, ret_status);
     }
 }
 
 /* Stops all, until a look finds nobody new. */
-static void freeze(struct tree *tree, pid_t child)
+static void freeze(struct doomed *doomed, const struct run_tree *tree)
 {
     size_t stopped = 0;
 
     for (int round = 0; round < FREEZE_ROUNDS; round++) {
-        const size_t fresh = find_new(tree, child);
+        const size_t fresh = find_new(doomed, tree);
 
-        if (fresh == 0 && stopped == tree->count)
+        if (fresh == 0 && stopped == doomed->count)
             return;
-        send_all(tree, stopped, SIGSTOP);
-        stopped = tree->count;
+        send_all(doomed, stopped, SIGSTOP);
+        stopped = doomed->count;
     }
 }
 
-int run_tree_end(struct emu_task *self, pid_t child)
+int run_tree_end(struct emu_task *self, const struct run_tree *tree)
 {
-    static struct tree tree; /* large */
+    static struct doomed doomed; /* large */
     int status = -1;
 
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    find_new(&tree, child);
-    send_all(&tree, 0, SIGTERM);
-    send_all(&tree, 0, SIGCONT); /* a stopped one would never see it */
-    wait_for_all(self, &tree, child, TIDY_UP_MS, &status);
-    freeze(&tree, child);
-    send_all(&tree, 0, SIGKILL);
-    wait_for_all(self, &tree, child, KILL_MS, &status);
-    reap(child, &status);
+    find_new(&doomed, tree);
+    send_all(&doomed, 0, SIGTERM);
+    send_all(&doomed, 0, SIGCONT); /* a stopped one would never see it */
+    wait_for_all(self, &doomed, tree->child, TIDY_UP_MS, &status);
+    freeze(&doomed, tree);
+    send_all(&doomed, 0, SIGKILL);
+    wait_for_all(self, &doomed, tree->child, KILL_MS, &status);
+    reap(tree->child, &status);
     return status;
 }

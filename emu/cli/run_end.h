@@ -10,13 +10,26 @@
 
 #include "emu.h"
 
-#define RUN_TREE_MAX 4096 /* processes of one run that are found */
+#include "run_session.h"
+
+#define RUN_TREE_MAX   4096 /* processes of one run that are found */
+#define RUN_TREE_OTHER 64   /* supervisors of the same session whose runs are told from ours */
+
+/* Whose processes are meant. */
+struct run_tree {
+    pid_t child;
+    int32_t others[RUN_TREE_OTHER]; /* supervisors: what is theirs is left alone */
+    size_t other_count;
+};
+
+/* The run of `child` in the session, and who else supervises there now. */
+struct run_tree run_tree_of(pid_t child, const struct run_session *session);
 
 /*
- * Finds the processes of the run: `child`, the members of the session, and whatever descends from
- * one of these. Returns their number, at most RUN_TREE_MAX.
+ * Finds the processes of the run: `child`, the members of the session that no other supervisor
+ * started, and whatever descends from one of these. Returns their number, at most RUN_TREE_MAX.
  */
-size_t run_tree_find(pid_t child, int32_t *ret_pids);
+size_t run_tree_find(const struct run_tree *tree, int32_t *ret_pids);
 
 /*
  * Ends them: SIGTERM, a second to tidy up, then SIGKILL; sweeps and reaps them. Only a process that
@@ -24,6 +37,6 @@ size_t run_tree_find(pid_t child, int32_t *ret_pids);
  *
  * Returns the child's wait status, or -1 when it is among those left.
  */
-int run_tree_end(struct emu_task *self, pid_t child);
+int run_tree_end(struct emu_task *self, const struct run_tree *tree);
 
 #endif

@@ -7,6 +7,9 @@
  * (kernel/exit.c do_exit: exit_files() comes before exit_notify()), so the placeholders already
  * tell the truth when emu_process_sweep() wakes those who ask them.
  *
+ * Of several supervisors one watches, for all (watcher.h). The others have a pidfd of it; when it
+ * is gone, one of them goes on, and begins with whoever is a member by then.
+ *
  * Signals. PROG stands in our process group, so what the terminal sends (SI_KERNEL) it has got
  * already; what a process sends to us alone was meant for PROG and is passed on. Sent to the whole
  * group by kill(2), it arrives twice: the two can't be told apart.
@@ -34,7 +37,7 @@
 #include "bounds.h"
 #include "run_end.h"
 
-enum { FD_SIGNALS, FD_BELL, FD_MEMBERS };
+enum { FD_SIGNALS, FD_BELL, FD_CALLERS, FD_WATCHER, FD_ENDING, FD_MEMBERS };
 
 /* Who is watched: poll's array, and beside it the pids. Slots from FD_MEMBERS on are members. */
 struct members {
@@ -107,6 +110,13 @@ static void sweep_members(struct emu_task *self, struct members *members)
     }
 }
 
+/* The watcher died: somebody else is it now, or we are. */
+static void pass_role(const struct run_watch *watch, struct members *members)
+{
+    watcher_claim(watch->watcher);
+    members->fds[FD_WATCHER].fd = watch->watcher->pidfd;
+}
+
 /* Empties the bell's pipe: what was rung before is answered by looking once. */
 static void silence(int bell)
 {
@@ -139,6 +149,15 @@ static bool is_foreground_job(void)
     return result;
 }
 
+/* True when the child has ended. It isn't reaped: its pid stays its own. */
+static bool has_ended(pid_t child)
+{
+    siginfo_t info = { 0 };
+
+    return waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid == child;
+}
+
 static void pass_on(const struct run_watch *watch, const struct signalfd_siginfo *info)
 {
     const int number = (int)info->ssi_signo;
@@ -147,7 +166,10 @@ static void pass_on(const struct run_watch *watch, const struct signalfd_siginfo
         if (is_stopped(watch->child)) /* else it was for the group, and did its work */
             kill(watch->child, SIGCONT);
     } else if (number != SIGCHLD && info->ssi_code != SI_KERNEL) {
-        kill(watch->child, number);
+        if (!has_ended(watch->child))
+            kill(watch->child, number);
+        else if (number != SIGWINCH && number != SIGTSTP) /* nobody ends from these */
+            watch->hurry(watch->context);
     }
 }
 
@@ -177,25 +199,38 @@ static void stop_too(void)
     sigprocmask(SIG_BLOCK, &stop, NULL);
 }
 
-/* Returns true when the child has ended. */
-static bool look_at_child(pid_t child, int *ret_status)
+/* Stops when it stopped. */
+static void follow_stops(pid_t child)
 {
-    for (;;) { /* ends: each round takes one change of state */
-        int status = 0;
-        const pid_t pid = waitpid(child, &status, WNOHANG | WUNTRACED);
+    for (;;) { /* ends: each round takes one stop */
+        siginfo_t info = { 0 };
 
-        if (pid < 0) {
-            *ret_status = -errno;
-            return true;
-        }
-        if (pid == 0)
-            return false;
-        if (!WIFSTOPPED(status)) {
-            *ret_status = status;
-            return true;
-        }
+        if (waitid(P_PID, (id_t)child, &info, WSTOPPED | WNOHANG) != 0 || info.si_pid != child)
+            return;
         stop_too();
     }
+}
+
+/* True when the child has ended, and what comes after it as well. */
+static bool is_over(const struct run_watch *watch, struct members *members)
+{
+    struct pollfd *ending = &members->fds[FD_ENDING];
+
+    if (ending->fd >= 0)
+        return ending->revents != 0;
+    follow_stops(watch->child);
+    if (!has_ended(watch->child))
+        return false;
+    ending->fd = watch->ended(watch->context);
+    return ending->fd < 0;
+}
+
+/* Returns its status, or -errno. */
+static int reap(pid_t child)
+{
+    int status = 0;
+
+    return waitpid(child, &status, WNOHANG) == child ? status : -ECHILD;
 }
 
 /* ---- The time limit ---- */
@@ -221,7 +256,20 @@ static int time_left_ms(uint64_t deadline_ns)
     return left < INT_MAX ? (int)left : INT_MAX;
 }
 
-/* Watches until the child has ended: true; or until the deadline: false. */
+/* Somebody removes the session: our part of it is ended. Returns the child's status, or -errno. */
+static int end_for(const struct run_watch *watch, int caller)
+{
+    static int32_t pids[RUN_TREE_MAX];
+    const struct run_tree tree = run_tree_of(watch->child, watch->session);
+    const size_t count = run_tree_find(&tree, pids);
+
+    registry_serve_ended(&watch->session->serve, caller, pids, count);
+    watch->removed(watch->context);
+    const int status = run_tree_end(watch->self, &tree);
+    return status >= 0 ? status : -EBUSY;
+}
+
+/* Watches until all is over: true; or until the deadline: false. */
 static bool watch_until(const struct run_watch *watch, struct members *members,
                         uint64_t deadline_ns, int *ret_status)
 {
@@ -233,10 +281,22 @@ static bool watch_until(const struct run_watch *watch, struct members *members,
         sweep_members(watch->self, members); /* before new ones: a pid may have been used again */
         if (members->fds[FD_BELL].revents != 0)
             silence(watch->bell);
-        find_members(watch->self, members);
+        if (members->fds[FD_WATCHER].revents != 0)
+            pass_role(watch, members);
+        if (watch->watcher->mine)
+            find_members(watch->self, members);
         read_signals(watch);
-        if (look_at_child(watch->child, ret_status))
+        if (is_over(watch, members)) {
+            *ret_status = reap(watch->child);
             return true;
+        }
+        const int caller = members->fds[FD_CALLERS].revents != 0
+                               ? registry_serve_step(&watch->session->serve)
+                               : -1;
+        if (caller >= 0) {
+            *ret_status = end_for(watch, caller);
+            return true;
+        }
         if (deadline_ns != 0 && now_ns() >= deadline_ns)
             return false;
     }
@@ -246,15 +306,21 @@ int run_watch(const struct run_watch *watch)
 {
     static struct members members;
     const uint64_t deadline_ns = watch->limit_ns > 0 ? now_ns() + watch->limit_ns : 0;
+    const int callers = watch->session->serve.registry != NULL ? watch->session->serve.set : -1;
     int status = 0;
 
     members.fds[FD_SIGNALS] = (struct pollfd){ .fd = watch->signals, .events = POLLIN };
     members.fds[FD_BELL] = (struct pollfd){ .fd = watch->bell, .events = POLLIN };
+    members.fds[FD_CALLERS] = (struct pollfd){ .fd = callers, .events = POLLIN };
+    members.fds[FD_WATCHER] = (struct pollfd){ .fd = watch->watcher->pidfd, .events = POLLIN };
+    members.fds[FD_ENDING] = (struct pollfd){ .fd = -1, .events = POLLIN };
     members.count = FD_MEMBERS;
-    find_members(watch->self, &members); /* it may have joined before the first poll */
+    if (watch->watcher->mine)
+        find_members(watch->self, &members); /* it may have joined before the first poll */
     if (!watch_until(watch, &members, deadline_ns, &status)) {
         watch->time_up(watch->context);
-        run_tree_end(watch->self, watch->child);
+        const struct run_tree tree = run_tree_of(watch->child, watch->session);
+        run_tree_end(watch->self, &tree);
         status = RUN_WATCH_TIME_UP;
     }
     for (nfds_t i = FD_MEMBERS; i < members.count; i++)

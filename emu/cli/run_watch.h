@@ -11,13 +11,22 @@
 
 #include "emu.h"
 
+#include "run_session.h"
+#include "watcher.h"
+
 struct run_watch {
     struct emu_task *self;
     pid_t child;
-    int signals;       /* signalfd of run_watch_signals(), non-blocking */
-    int bell;          /* reading end of the pipe that members ring when they join, non-blocking */
-    uint64_t limit_ns; /* how long the child may run, 0: for ever */
+    int signals; /* signalfd of run_watch_signals(), non-blocking */
+    int bell;    /* reading end of the pipe that members ring when they join, non-blocking */
+    struct run_session *session;
+    struct watcher *watcher; /* claimed */
+    uint64_t limit_ns;       /* how long the child may run, 0: for ever */
     void (*time_up)(void *); /* called when that is over, before all are ended; with `context` */
+    void (*removed)(void *); /* called when somebody removes the session, before the same */
+    int (*ended)(void *);    /* called when the child has ended: a pidfd, until whose end the watch
+                                goes on; -1: none */
+    void (*hurry)(void *);   /* called when a signal comes meanwhile, which was for the child */
     void *context;
 };
 
@@ -27,10 +36,11 @@ struct run_watch {
 void run_watch_signals(sigset_t *ret_signals);
 
 /*
- * Waits for the child to end. Meanwhile passes signals on to it, stops when it stops, and sweeps
- * each member of the session that dies, which wakes those who wait for it.
+ * Waits for the child to end, and for what `ended` names. Meanwhile passes signals on to it, stops
+ * when it stops, answers those who ask for the session, and, as its watcher, sweeps each member of
+ * it that dies, which wakes those who wait for it.
  *
- * Requires: an attached session, with this process as its watcher.
+ * Requires: an attached session.
  * Returns the child's wait status; RUN_WATCH_TIME_UP; or -errno: it can't be watched.
  */
 int run_watch(const struct run_watch *watch);

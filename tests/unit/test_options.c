@@ -79,6 +79,30 @@ Test(options, dashes_end_them)
     cr_expect(!options.on_command_line);
 }
 
+Test(options, session_and_cid_may_stand_inside_a_session)
+{
+    struct run_options options = accepted(NULL, WORDS("--session", "web", "--cid=3", "prog"));
+
+    cr_expect_str_eq(options.session, "web");
+    cr_expect_eq(options.cid, 3);
+    cr_expect(!options.on_command_line);
+    options = accepted("session=web cid=4294967294", WORDS("--session", "a.b_c-D", "-v", "prog"));
+    cr_expect_str_eq(options.session, "a.b_c-D");
+    cr_expect_eq(options.cid, 4294967294);
+    cr_expect(options.on_command_line);
+    options = accepted(NULL, WORDS("prog"));
+    cr_expect(options.session[0] == '\0' && options.cid == 0);
+}
+
+Test(options, bad_sessions_and_cids)
+{
+    cr_expect_str_eq(refusal(NULL, WORDS("--session=a/b", "prog")),
+                     "run: bad value in --session=a/b: give 1 to 64 letters, digits, '.', '_' or "
+                     "'-'");
+    cr_expect_str_eq(refusal(NULL, WORDS("--cid=1", "prog")),
+                     "run: bad value in --cid=1: give 2 (the host), or 3 to 4294967294 (a guest)");
+}
+
 Test(options, values_with_and_without_equals)
 {
     struct run_options options =
@@ -224,4 +248,37 @@ Test(options, an_endless_environment)
         memcpy(environment + i, "v ", 2);
     environment[400] = '\0';
     cr_expect_str_eq(refusal(environment, WORDS("prog")), "SOCKRIG_OPTIONS: too long");
+}
+
+Test(options, bridges_and_hybrid)
+{
+    struct run_options options =
+        accepted("bridge=vsock:2:1=unix:a",
+                 WORDS("--bridge", "vsock:7:2=unix:b", "--bridge=vsock:2:3=unix:c", "x"));
+
+    cr_assert_eq(options.bridge_count, 3);
+    cr_expect_str_eq(options.bridges[0], "vsock:2:1=unix:a");
+    cr_expect_str_eq(options.bridges[2], "vsock:2:3=unix:c");
+    cr_expect(options.hybrid == NULL && options.emu.hybrid == EMU_HYBRID_NONE && options.cid == 0);
+    run_options_fini(&options);
+
+    options = accepted(NULL, WORDS("--hybrid", "firecracker:a", "x"));
+    cr_expect_str_eq(options.hybrid, "firecracker:a");
+    cr_expect(options.emu.hybrid == EMU_HYBRID_FIRECRACKER && options.cid == 3);
+    run_options_fini(&options);
+
+    options = accepted("hybrid=firecracker:a",
+                       WORDS("--hybrid=cloud-hypervisor:b", "--cid=9", "x"));
+    cr_expect_str_eq(options.hybrid, "cloud-hypervisor:b");
+    cr_expect(options.emu.hybrid == EMU_HYBRID_CLOUD_HYPERVISOR && options.cid == 9);
+    run_options_fini(&options);
+}
+
+Test(options, bridges_and_hybrid_refused)
+{
+    cr_expect_not_null(strstr(refusal(NULL, WORDS("--bridge=vsock:2", "x")), "--bridge=vsock:2"));
+    cr_expect_not_null(strstr(refusal(NULL, WORDS("--bridge", "x")), "vsock:CID:PORT=unix:PATH"));
+    cr_expect_not_null(strstr(refusal(NULL, WORDS("--hybrid=qemu:a", "x")), "--hybrid=qemu:a"));
+    cr_expect_not_null(
+        strstr(refusal(NULL, WORDS("--hybrid=firecracker:a", "--cid=2", "x")), "--cid"));
 }

@@ -227,6 +227,17 @@ static void watch_field(struct context *context, const struct field *field, stru
         return;
     if (out && out->kind == EXPR_ARROW)
         out = out->items[1];
+    if (field->role == ROLE_TEXT) {
+        if (!out || out->kind == EXPR_ANY)
+            return;
+        watch = watch_add(context->run, out->place, WATCH_TEXT);
+        watch->address = address;
+        watch->size = field->size;
+        watch->out = out;
+        watch->group = context->group;
+        watch->after_failure = halves.arrow;
+        return;
+    }
     watch = watch_number(context->run, field->name, address, field->size, field->is_signed, out);
     watch->group = context->group;
     watch->hashed = watch->hashed && direction != ASKED;
@@ -264,8 +275,7 @@ static void encode_plain(struct context *context, const struct field *field, str
     } else if (in && in->kind != EXPR_ANY) {
         put_number(address, field->size, evaluate_number(context->run, in));
     }
-    if (field->role == ROLE_NUMBER)
-        watch_field(context, field, halves, address);
+    watch_field(context, field, halves, address);
 }
 
 static void encode_struct(struct context *context, const struct type *type, struct halves halves,

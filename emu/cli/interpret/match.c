@@ -168,6 +168,21 @@ static void match_bytes(struct run *run, const struct expr *out, const uint8_t *
     run_differs(run, out->place, "from byte %zu on it is %s, not %s", same, a, b);
 }
 
+static void match_text(struct run *run, const struct watch *watch)
+{
+    const uint8_t *got = watch->address;
+    size_t size = watch->size;
+
+    if (!binds(watch->out)) {
+        size = evaluate_bytes(run, watch->out).size;
+        match_bytes(run, watch->out, got, size < watch->size ? size : watch->size);
+        return;
+    }
+    while (size > 0 && got[size - 1] == 0)
+        size--;
+    variable_bind(run, watch->out->place, watch->out->name, value_bytes(got, size));
+}
+
 static void match_set(struct run *run, const struct watch *watch)
 {
     const fd_set *got = watch->address;
@@ -325,6 +340,7 @@ static void match_watch(struct run *run, const struct watch *watch)
     case WATCH_BYTES:
         match_bytes(run, watch->out, watch->address, evaluate_bytes(run, watch->out).size);
         break;
+    case WATCH_TEXT: match_text(run, watch); break;
     case WATCH_SET: match_set(run, watch); break;
     case WATCH_CONTROL: control_match(run, watch); break;
     case WATCH_BUFFER: break; /* match_buffers() */

@@ -34,6 +34,7 @@ enum watch_kind {
     WATCH_NUMBER,  /* an integer of `size` bytes */
     WATCH_BUFFER,  /* a buffer of `size` bytes that data was transferred to */
     WATCH_BYTES,   /* exactly what the expression holds */
+    WATCH_TEXT,    /* begins with what the expression holds; a name is bound to all but last NULs */
     WATCH_SET,     /* fd_set */
     WATCH_CONTROL, /* control data of the msghdr at `address` */
 };

@@ -59,6 +59,38 @@ static char read_stat(const char *path, int32_t *ret_parent)
     return state;
 }
 
+int32_t proc_parent(int32_t pid)
+{
+    char path[PATH_ROOM];
+    int32_t parent = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    return read_stat(path, &parent) != 0 ? parent : 0;
+}
+
+bool proc_environment(int32_t pid, const char *name, char *ret_value, size_t room)
+{
+    const size_t length = strlen(name);
+    char path[PATH_ROOM];
+    char *entry = NULL;
+    size_t size = 0;
+    bool found = false;
+
+    snprintf(path, sizeof path, "/proc/%d/environ", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    while (!found && getdelim(&entry, &size, '\0', file) > 0) {
+        if (strncmp(entry, name, length) != 0 || entry[length] != '=')
+            continue;
+        snprintf(ret_value, room, "%s", entry + length + 1);
+        found = true;
+    }
+    free(entry);
+    fclose(file);
+    return found;
+}
+
 char proc_state(int32_t pid, int32_t tid)
 {
     char path[PATH_ROOM];

@@ -22,6 +22,15 @@ char proc_state(int32_t pid, int32_t tid);
 /* Its threads, at most `max`, in ascending order. Returns their number. */
 size_t proc_threads(int32_t pid, int32_t *ret_tids, size_t max);
 
+/* Pid of its parent, 0: there is none. */
+int32_t proc_parent(int32_t pid);
+
+/*
+ * A variable of its environment, as it was at its last exec; cut at `room`. False: it isn't there,
+ * or can't be read.
+ */
+bool proc_environment(int32_t pid, const char *name, char *ret_value, size_t room);
+
 enum proc_doing {
     PROC_GONE,
     PROC_RUNS,
