@@ -1,41 +1,54 @@
 /*
- * Proves (in the emulator only): AF_VSOCK, which isn't modeled yet, is refused with ENOTSUP for
- * every type, after Linux's own errors; socketpair says EOPNOTSUPP as Linux does. Connects nothing,
- * and runs only under the guard: it ends first thing if a raw socket(AF_VSOCK) isn't denied.
+ * Proves (in the emulator only): which sockets of AF_VSOCK there are: streams and records, with
+ * protocol 0 or 40; datagrams, which need another transport, are refused with ENOTSUP after Linux's
+ * own errors; there are no pairs, and no fd is left by a refusal.
  *
- * Rows: 1.2 "AF_VSOCK", 1.1 "1", 1.1 "3"
+ * Rows: 1.2 "AF_VSOCK", 1.1 "bits of type", 1.1 "(type & 0xf) >= 11", 7.8 "DGRAM: only VMCI"
  */
-#include "../guest.h"
+#include "vsock.h"
 
-static void require_guard(void)
+static void served(int type, int protocol)
 {
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(SYS_socket), "D"(AF_VSOCK), "S"(SOCK_STREAM), "d"(0)
-                     : "rcx", "r11", "memory");
-    if (result >= 0) {
-        close((int)result);
-        guest_fail(__FILE__, __LINE__, "guard", "a raw AF_VSOCK socket is not denied");
-    }
+    int fd = (int)CHECK_OK(socket(AF_VSOCK, type, protocol));
+    CHECK_EQ(type & SOCK_CLOEXEC ? FD_CLOEXEC : 0, fcntl(fd, F_GETFD));
+    CHECK_EQ(type & SOCK_NONBLOCK ? O_RDWR | O_NONBLOCK : O_RDWR, fcntl(fd, F_GETFL));
+    struct stat status;
+    CHECK_OK(fstat(fd, &status));
+    CHECK_EQ(S_IFSOCK | 0777, status.st_mode);
+    CHECK_OK(close(fd));
+}
+
+static void pairs(void)
+{
+    int fds[2] = { -1, -1 };
+    CHECK_ERR(EOPNOTSUPP, socketpair(AF_VSOCK, SOCK_STREAM, 0, fds));
+    CHECK_ERR(EOPNOTSUPP, socketpair(AF_VSOCK, SOCK_SEQPACKET, 0, fds));
+    CHECK_ERR(EPROTONOSUPPORT, socketpair(AF_VSOCK, SOCK_STREAM, 1, fds));
+    CHECK_ERR(EINVAL, socketpair(AF_VSOCK, SOCK_STREAM | 0x100, 0, fds));
+    CHECK_ERR(EFAULT, socketpair(AF_VSOCK, SOCK_STREAM, 0, guest_bad_pointer()));
 }
 
 int main(void)
 {
-    int fds[2] = { -1, -1 };
+    static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
     guest_start();
-    require_guard();
-    CHECK_ERR(ENOTSUP, socket(AF_VSOCK, SOCK_STREAM, 0));
-    CHECK_ERR(ENOTSUP, socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    CHECK_ERR(ENOTSUP, socket(AF_VSOCK, SOCK_STREAM, AF_VSOCK));
-    CHECK_ERR(ENOTSUP, socket(AF_VSOCK, SOCK_SEQPACKET, 0));
+    vsock_require_guard();
+    for (int i = 0; i < 2; i++) {
+        served(types[i], 0);
+        served(types[i], AF_VSOCK);
+        served(types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        CHECK_ERR(EINVAL, socket(AF_VSOCK, types[i] | 0x100, 0));
+        CHECK_ERR(EPROTONOSUPPORT, socket(AF_VSOCK, types[i], 1));
+        CHECK_ERR(EPROTONOSUPPORT, socket(AF_VSOCK, types[i], -1));
+    }
     CHECK_ERR(ENOTSUP, socket(AF_VSOCK, SOCK_DGRAM, 0)); /* Linux: ENODEV without VMCI */
-    CHECK_ERR(EINVAL, socket(AF_VSOCK, SOCK_STREAM | 0x100, 0));
+    CHECK_ERR(ENOTSUP, socket(AF_VSOCK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, AF_VSOCK));
+    CHECK_ERR(EPROTONOSUPPORT, socket(AF_VSOCK, SOCK_DGRAM, 1));
     CHECK_ERR(EINVAL, socket(AF_VSOCK, 11, 0));
-    CHECK_ERR(EPROTONOSUPPORT, socket(AF_VSOCK, SOCK_STREAM, 1));
     CHECK_ERR(EPROTONOSUPPORT, socket(AF_VSOCK, SOCK_RAW, 1));
     CHECK_ERR(ESOCKTNOSUPPORT, socket(AF_VSOCK, SOCK_RAW, 0));
-    CHECK_ERR(EOPNOTSUPP, socketpair(AF_VSOCK, SOCK_STREAM, 0, fds));
-    CHECK_ERR(EOPNOTSUPP, socketpair(AF_VSOCK, SOCK_SEQPACKET, 0, fds));
+    CHECK_ERR(ESOCKTNOSUPPORT, socket(AF_VSOCK, SOCK_RDM, 0));
+    CHECK_ERR(ESOCKTNOSUPPORT, socket(AF_VSOCK, 0, 0));
+    pairs();
     return guest_end();
 }
