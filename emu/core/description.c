@@ -214,10 +214,16 @@ void description_accepted(struct description *server)
 
 static void bury_if_unheld(struct emu_task *self, uint32_t index);
 
-void description_never_accepted(struct emu_task *self, uint32_t server)
+void description_mind_listener(struct emu_task *self, uint32_t index, uint32_t generation)
 {
-    atomic_store(&description_at(server)->queued, QUEUED_LOST);
-    bury_if_unheld(self, server);
+    struct description *server = description_at(index);
+    uint32_t queued = atomic_load(&server->queued);
+
+    if (queued != 0 && queued != QUEUED_LOST && !description_is_queued(server) &&
+        atomic_load(&server->generation) == generation &&
+        atomic_compare_exchange_strong(&server->queued, &queued, QUEUED_LOST)) {
+        bury_if_unheld(self, index);
+    }
 }
 
 static void end_queued(struct emu_task *self, const struct description *listener)
@@ -239,6 +245,12 @@ static void end_queued(struct emu_task *self, const struct description *listener
     }
 }
 
+/* The generation tells a record that was freed and waits for somebody else's connection now. */
+static uint32_t waiting_state(uint32_t generation)
+{
+    return DESCRIPTION_WAITING | generation << 8;
+}
+
 static bool belongs_to(const struct description *server, const struct description *client)
 {
     return atomic_load(&server->peer) == description_index(client) &&
@@ -251,7 +263,7 @@ static void bury(struct emu_task *self, uint32_t index);
 static void end_waiting(struct emu_task *self, uint32_t index, const struct description *client)
 {
     struct description *server = description_at(index);
-    uint32_t waiting = DESCRIPTION_WAITING;
+    uint32_t waiting = waiting_state(atomic_load(&server->generation));
 
     if (belongs_to(server, client) &&
         atomic_compare_exchange_strong(&server->state, &waiting,
@@ -321,7 +333,8 @@ uint32_t description_pending(struct emu_task *self, struct description *client)
         free_end(index); /* another thread connects the same socket */
         return before - 1;
     }
-    atomic_store(&description_at(index)->state, DESCRIPTION_WAITING);
+    atomic_store(&description_at(index)->state,
+                 waiting_state(atomic_load(&description_at(index)->generation)));
     return index;
 }
 
@@ -367,15 +380,15 @@ static bool may_connect(const struct description *client)
            (!description_is_vsock(client) || atomic_load(&client->vsock.sock) == VSOCK_CONNECTING);
 }
 
-bool description_connect(struct emu_task *self, uint32_t index)
+bool description_connect(struct emu_task *self, uint32_t index, uint32_t generation)
 {
     struct description *server = description_at(index);
     uint32_t client_index = atomic_load(&server->peer);
     struct description *client = description_at(client_index);
-    uint32_t waiting = DESCRIPTION_WAITING;
+    uint32_t waiting = waiting_state(generation);
 
     if (!atomic_compare_exchange_strong(&server->state, &waiting, DESCRIPTION_LIVE) &&
-        waiting != DESCRIPTION_LIVE) {
+        (waiting != DESCRIPTION_LIVE || atomic_load(&server->generation) != generation)) {
         return false;
     }
     end_freshness(self, server->rx);
@@ -396,7 +409,7 @@ bool description_connect(struct emu_task *self, uint32_t index)
 
 bool description_adopt(uint32_t server)
 {
-    uint32_t waiting = DESCRIPTION_WAITING;
+    uint32_t waiting = waiting_state(atomic_load(&description_at(server)->generation));
 
     return atomic_compare_exchange_strong(&description_at(server)->state, &waiting,
                                           DESCRIPTION_LIVE);
@@ -455,7 +468,8 @@ static void bury_if_unheld(struct emu_task *self, uint32_t index)
     struct description *description = description_at(index);
     uint32_t live = DESCRIPTION_LIVE;
 
-    if (!description_held(description) && !description_is_queued(description) &&
+    /* An acceptor holds it, then takes it off the queue: looked at the other way round. */
+    if (!description_is_queued(description) && !description_held(description) &&
         atomic_compare_exchange_strong(&description->state, &live,
                                        DESCRIPTION_DYING | self->process->slot << 8)) {
         bury(self, index);
@@ -517,12 +531,13 @@ static void sweep_unconnected(struct emu_task *self, uint32_t index, uint32_t ma
     struct description *server = description_at(index);
     uint32_t peer = atomic_load(&server->peer);
     uint32_t mine = self->process->slot << 8;
-    uint32_t waiting = DESCRIPTION_WAITING;
+    uint32_t waiting = waiting_state(atomic_load(&server->generation));
     bool lives = peer != ARENA_NONE && belongs_to(server, description_at(peer)) &&
                  atomic_load(&description_at(peer)->state) != DESCRIPTION_FREE;
 
     if (lives && atomic_load(&description_at(peer)->pending) == index + 1) {
-        atomic_compare_exchange_strong(&server->state, &making, DESCRIPTION_WAITING);
+        atomic_compare_exchange_strong(&server->state, &making,
+                                       waiting_state(atomic_load(&server->generation)));
     } else if (lives || peer == ARENA_NONE) {
         if (atomic_compare_exchange_strong(&server->state, &making, DESCRIPTION_MAKING | mine)) {
             free_end(index);
@@ -548,7 +563,7 @@ void description_sweep(struct emu_task *self, uint32_t slot)
         } else if (atomic_compare_exchange_strong(&description->state, &dying,
                                                   DESCRIPTION_DYING | mine)) {
             bury(self, i);
-        } else if (atomic_load(&description->state) == DESCRIPTION_WAITING ||
+        } else if (DESCRIPTION_WAITING == (atomic_load(&description->state) & 0xff) ||
                    atomic_load(&description->state) == making) {
             sweep_unconnected(self, i, making);
         }

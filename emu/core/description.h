@@ -23,7 +23,7 @@ enum {
     DESCRIPTION_MAKING,
     DESCRIPTION_DYING,
     DESCRIPTION_WAITING, /* the server's side of a connection that isn't made: belongs to the
-                            client's `pending`, see meeting.h */
+                            client's `pending`, see meeting.h; its generation stands above */
 };
 
 /* Who serves reads, writes and all that isn't told by the name of another layer. */
@@ -249,10 +249,11 @@ uint32_t description_pending(struct emu_task *self, struct description *client);
 
 /*
  * The connection is made: `server` and the client it was made for are each other's peer. Client and
- * acceptor both say so, whoever comes first. False: the client had died before.
+ * acceptor both say so, whoever comes first; the client with the generation that the server's side
+ * had when it called the kernel. False: it has died since, or the client had before.
  * Requires: no lock.
  */
-bool description_connect(struct emu_task *self, uint32_t server);
+bool description_connect(struct emu_task *self, uint32_t server, uint32_t generation);
 
 /* The server's side is accepted by this process, which holds it. */
 void description_accepted(struct description *server);
@@ -260,8 +261,11 @@ void description_accepted(struct description *server);
 /* A client's bufs are as new, and what was to be the other side is no concern of it any more. */
 void description_renew(struct emu_task *self, struct description *client);
 
-/* Nobody will ever accept the server's side: its client is told, and it is freed. */
-void description_never_accepted(struct emu_task *self, uint32_t server);
+/*
+ * connect() is done: when the listener has died meanwhile nobody will ever accept the server's side;
+ * its client is told, and it is freed.
+ */
+void description_mind_listener(struct emu_task *self, uint32_t server, uint32_t generation);
 
 /* A server's side is given to its acceptor before its connection is made: AF_VSOCK's gateway. */
 bool description_adopt(uint32_t server);

@@ -89,7 +89,7 @@ static int name_client(struct description *client, int fd, struct description *s
 }
 
 int meeting_prepare(struct emu_task *self, struct description *client, int fd,
-                    const struct description *listener, uint32_t *ret_server)
+                    const struct description *listener, struct meeting *ret_meeting)
 {
     uint32_t index = description_pending(self, client);
     struct description *server;
@@ -106,33 +106,32 @@ int meeting_prepare(struct emu_task *self, struct description *client, int fd,
     server->queued_order = atomic_fetch_add(&arena->header.queued_count, 1);
     atomic_store(&server->queued_generation, atomic_load(&listener->generation));
     atomic_store(&server->queued, description_index(listener) + 1);
-    *ret_server = index;
+    *ret_meeting = (struct meeting){ index, atomic_load(&server->generation) };
     return 0;
 }
 
-void meeting_failed(uint32_t server)
+void meeting_failed(struct meeting meeting)
 {
-    atomic_store(&description_at(server)->queued, 0);
+    struct description *server = description_at(meeting.server);
+
+    if (atomic_load(&server->generation) == meeting.generation) {
+        atomic_store(&server->queued, 0);
+    }
 }
 
-bool meeting_done(struct emu_task *self, uint32_t index)
+void meeting_done(struct emu_task *self, struct meeting meeting)
 {
-    struct description *server = description_at(index);
-
-    if (!description_connect(self, index)) {
-        return false;
+    /* Not when it was accepted, used and closed before this client came back from the kernel. */
+    if (description_connect(self, meeting.server, meeting.generation)) {
+        description_mind_listener(self, meeting.server, meeting.generation);
     }
-    if (atomic_load(&server->queued) != 0 && !description_is_queued(server)) {
-        description_never_accepted(self, index);
-    }
-    return true;
 }
 
 /* Whether it waits at the listener, and is for this client; or for one of this name. */
 static bool is_wanted(const struct description *server, const struct description *listener,
                       uint32_t client, uint32_t generation, const struct name_key *name)
 {
-    uint32_t state = atomic_load(&server->state);
+    uint32_t state = atomic_load(&server->state) & 0xff;
 
     if ((state != DESCRIPTION_LIVE && state != DESCRIPTION_WAITING) ||
         atomic_load(&server->queued) != description_index(listener) + 1) {

@@ -38,21 +38,24 @@ int meeting_hide(struct description *description, int fd);
 bool meeting_is_hidden(const struct meeting_address *address, uint32_t *ret_index,
                        uint32_t *ret_generation);
 
+/* A server's side, as it was when its client called connect(). */
+struct meeting {
+    uint32_t server;
+    uint32_t generation;
+};
+
 /*
  * Prepares the connection of a fresh socket to `listener`: the server's side, and a name by which
- * it is found. *ret_server is its index. Returns 0, -ENFILE, -errno of naming.
+ * it is found. Returns 0, -ENFILE, -errno of naming.
  */
 int meeting_prepare(struct emu_task *self, struct description *client, int fd,
-                    const struct description *listener, uint32_t *ret_server);
+                    const struct description *listener, struct meeting *ret_meeting);
 
 /* connect() has failed: the server's side waits nowhere. */
-void meeting_failed(uint32_t server);
+void meeting_failed(struct meeting meeting);
 
-/*
- * connect() has succeeded, or accept() has given it. False: client or listener had died meanwhile;
- * the client sees what Linux shows.
- */
-bool meeting_done(struct emu_task *self, uint32_t server);
+/* connect() has succeeded. If the listener has died meanwhile the client sees what Linux shows. */
+void meeting_done(struct emu_task *self, struct meeting meeting);
 
 /*
  * The server's side of the connection that the kernel's accept() gave with this peer's address, or

@@ -151,18 +151,18 @@ static int64_t connect_inside(struct emu_task *self, int fd, struct description 
                               const struct meeting_address *address,
                               const struct description *listener)
 {
-    uint32_t server;
-    int64_t rc = meeting_prepare(self, description, fd, listener, &server);
+    struct meeting meeting;
+    int64_t rc = meeting_prepare(self, description, fd, listener, &meeting);
 
     if (rc < 0) {
         return rc;
     }
     rc = call_connect(self, fd, description, &address->at, (int)address->size);
     if (rc < 0) {
-        meeting_failed(server);
+        meeting_failed(meeting);
         return rc;
     }
-    meeting_done(self, server);
+    meeting_done(self, meeting);
     return 0;
 }
 

@@ -332,23 +332,27 @@ static int meet(struct emu_task *self, int fd, struct description *client,
 {
     struct meeting_address address;
     struct description *server;
-    uint32_t index;
+    struct meeting meeting;
     bool doubt = atomic_load(&listener->vsock.flags) & VSOCK_GATEWAY;
 
-    if (listener->kind != client->kind || meeting_prepare(self, client, fd, listener, &index) < 0) {
+    if (listener->kind != client->kind ||
+        meeting_prepare(self, client, fd, listener, &meeting) < 0) {
         return -ECONNRESET;
     }
-    server = description_at(index);
+    server = description_at(meeting.server);
     fill_server(server, client, listener, route);
     vsock_set_credit(self, client, server);
     atomic_fetch_or(&server->vsock.flags, doubt ? VSOCK_DOUBT : 0);
     meeting_name(listener, &address);
     if (connect_placeholder(fd, &address) < 0) {
-        meeting_failed(index);
+        meeting_failed(meeting);
         return -ECONNRESET; /* nobody listens any more, or the backlog is full */
     }
     atomic_fetch_or(&client->vsock.flags, VSOCK_USED);
-    return doubt || meeting_done(self, index) ? 0 : -ECONNRESET;
+    if (!doubt) {
+        meeting_done(self, meeting);
+    }
+    return 0;
 }
 
 /* The process of the session that stands for the world beyond it, or NULL. */
@@ -602,7 +606,8 @@ static int64_t admit(struct emu_task *self, struct description *server, int verd
         return 0;
     }
     atomic_fetch_and(&server->vsock.flags, ~(uint32_t)VSOCK_DOUBT);
-    if (!description_connect(self, index) || !description_peer(server)) {
+    if (!description_connect(self, index, atomic_load(&server->generation)) ||
+        !description_peer(server)) {
         return -ECONNRESET; /* it has given up */
     }
     description_wake(self, server, POLLHUP); /* a change of state: no key */
