@@ -41,6 +41,8 @@ static uint32_t make_end(const struct description_plan *plan, uint32_t slot)
     atomic_store_explicit(&description->named, 0, memory_order_relaxed);
     atomic_store_explicit(&description->hidden, 0, memory_order_relaxed);
     atomic_store_explicit(&description->handed_over, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->vsock.deadline_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->vsock.flags, 0, memory_order_relaxed);
     atomic_store_explicit(&description->watchers, 0, memory_order_relaxed);
     memset((void *)&description->owner, 0, sizeof description->owner);
     description_hold(description, slot);

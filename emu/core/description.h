@@ -85,7 +85,6 @@ struct vsock_end {
 };
 
 enum {
-    VSOCK_DONE = 1 << 0,     /* SOCK_DONE: the peer has closed in order */
     VSOCK_GATEWAY = 1 << 1,  /* gets what nobody on the host listens for: vsock.h */
     VSOCK_DOUBT = 1 << 2,    /* accepted by a gateway that hasn't admitted it */
     VSOCK_USED = 1 << 3,     /* its placeholder has been connected once */
@@ -97,7 +96,6 @@ enum vsock_state {
     VSOCK_CLOSE,
     VSOCK_SYN_SENT,
     VSOCK_ESTABLISHED,
-    VSOCK_CLOSING,
     VSOCK_LISTEN,
 };
 

@@ -184,6 +184,38 @@ uint32_t meeting_find(const struct description *listener, const struct meeting_a
     return search(listener, index, generation, NULL); /* closed before it was accepted */
 }
 
+static bool is_name_of(const struct meeting_address *address, uint32_t index, uint32_t generation)
+{
+    uint32_t named;
+    uint32_t named_generation;
+
+    return meeting_is_hidden(address, &named, &named_generation) && named == index &&
+           named_generation == generation;
+}
+
+bool meeting_knows(const struct description *description, int fd)
+{
+    struct meeting_address own = { .size = sizeof own.at };
+    struct meeting_address peer = { .size = sizeof peer.at };
+
+    if (atomic_load(&description->hidden)) {
+        return host_getsockname(fd, &own.at, &own.size) == 0 &&
+               is_name_of(&own, description_index(description),
+                          atomic_load(&description->generation));
+    }
+    return host_getpeername(fd, &peer.at, &peer.size) == 0 &&
+           is_name_of(&peer, atomic_load(&description->peer),
+                      atomic_load(&description->peer_generation));
+}
+
+void meeting_identify(struct description *description, int fd)
+{
+    if (!meeting_knows(description, fd) && !atomic_load(&description->identified) &&
+        host_identify(fd, &description->identity) == 0) {
+        atomic_store(&description->identified, 1);
+    }
+}
+
 int meeting_store(const struct meeting_address *address, void *ret_address, socklen_t *ret_size)
 {
     uint32_t index;

@@ -63,6 +63,15 @@ void meeting_done(struct emu_task *self, struct meeting meeting);
  */
 uint32_t meeting_find(const struct description *listener, const struct meeting_address *peer);
 
+/*
+ * Whether `fd`, which may be of another process, is the description's placeholder: by its hidden
+ * name, or by that of the client at its other end.
+ */
+bool meeting_knows(const struct description *description, int fd);
+
+/* Registers the placeholder's identity where no hidden name tells it. */
+void meeting_identify(struct description *description, int fd);
+
 /* Stores an address as the kernel does (move_addr_to_user); hidden ones as unnamed. 0 or -errno. */
 int meeting_store(const struct meeting_address *address, void *ret_address, socklen_t *ret_size);
 

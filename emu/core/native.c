@@ -169,25 +169,12 @@ static int own_fd(const struct description *description)
     return -1;
 }
 
-/* A client says by its hidden name which one it is, before anybody has asked for its identity. */
-static bool has_name_of(int fd, const struct description *description)
-{
-    struct meeting_address address = { .size = sizeof address.at };
-    uint32_t index;
-    uint32_t generation;
-
-    return host_getsockname(fd, &address.at, &address.size) == 0 &&
-           meeting_is_hidden(&address, &index, &generation) &&
-           index == description_index(description) &&
-           generation == atomic_load(&description->generation);
-}
-
 static bool is_same_socket(int fd, const struct description *description)
 {
     struct host_identity identity;
 
     if (fd >= 0 && !atomic_load(&description->identified)) {
-        return has_name_of(fd, description);
+        return meeting_knows(description, fd);
     }
     return fd >= 0 && host_identify(fd, &identity) == 0 && identity.kind == HOST_SOCKET &&
            identity.object == description->identity.object;
@@ -218,9 +205,6 @@ static int take_from(int32_t pid, const struct description *description)
 
 static int take_fd(const struct description *description)
 {
-    if (!atomic_load(&description->identified) && !atomic_load(&description->hidden)) {
-        return -1;
-    }
     for (uint32_t slot = 0; slot < EMU_MAX_PROCESSES; slot++) {
         int32_t pid = description_held_by(description, slot) ? process_at(slot)->pid : 0;
         int fd = pid > 0 ? take_from(pid, description) : -1;

@@ -31,6 +31,10 @@ int64_t emu_bind(struct emu_task *self, int fd, const struct sockaddr *address, 
     if (!description || !description_is_socket(description)) {
         return EMU_NATIVE;
     }
+    CHANNEL_PIN(pin, self, description_index(description));
+    if (fdtab_get_any(fd) != description) {
+        return EMU_NATIVE; /* another thread was quicker */
+    }
     return description_is_vsock(description) ? vsock_bind(self, description, address, (int)size)
                                              : unix_bind(self, fd, description, address, (int)size);
 }
@@ -51,6 +55,10 @@ int64_t emu_listen(struct emu_task *self, int fd, int backlog)
     int64_t rc = 0;
 
     if (!description) {
+        return EMU_NATIVE;
+    }
+    CHANNEL_PIN(pin, self, description_index(description));
+    if (find_socket(fd) != description) {
         return EMU_NATIVE;
     }
     if (description_is_vsock(description)) {
@@ -77,6 +85,11 @@ int64_t emu_connect(struct emu_task *self, int fd, const struct sockaddr *addres
     if (!description) {
         return EMU_NATIVE;
     }
+    /* As in Linux the call holds the socket, whatever another thread does to the number. */
+    CHANNEL_PIN(pin, self, description_index(description));
+    if (find_socket(fd) != description) {
+        return EMU_NATIVE;
+    }
     return description_is_vsock(description)
                ? vsock_connect(self, fd, description, address, (int)size)
                : unix_connect(self, fd, description, address, (int)size);
@@ -97,6 +110,7 @@ static bool take_up(struct emu_task *self, int fd, uint32_t server, int flags)
     atomic_store_explicit(&description->sample_fd, fd, memory_order_relaxed);
     description->maker = self->process->slot;
     description_hold(description, self->process->slot);
+    meeting_identify(description, fd);
     fdtab_set(self, fd, server);
     description_accepted(description);
     return true;
@@ -148,6 +162,9 @@ int64_t emu_accept4(struct emu_task *self, int fd, struct sockaddr *ret_address,
         return EMU_NATIVE;
     }
     CHANNEL_PIN(pin, self, description_index(listener));
+    if (find_socket(fd) != listener) {
+        return EMU_NATIVE;
+    }
     for (uint32_t bound = 0; bound < EMU_TRY_LIMIT; bound++) {
         struct meeting_address peer = { .size = sizeof peer.at };
         int64_t got = wait_in_kernel(self, SYS_accept4, fd, (long)&peer.at, (long)&peer.size,

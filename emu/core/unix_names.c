@@ -126,22 +126,16 @@ static int type_of(const struct description *description)
     return description->kind == DESCRIPTION_STREAM ? SOCK_STREAM : SOCK_SEQPACKET;
 }
 
-static int64_t call_connect(struct emu_task *self, int fd, const struct description *description,
-                            const void *address, int size)
-{
-    CHANNEL_PIN(pin, self, description_index(description));
-
-    return wait_in_kernel(self, SYS_connect, fd, (long)address, size, 0);
-}
-
 /* To a name that nobody in the session has bound, or that the kernel refuses anyway. */
 static int64_t connect_outside(struct emu_task *self, int fd, struct description *description,
                                const void *address, int size)
 {
-    int64_t rc = call_connect(self, fd, description, address, size);
+    int64_t rc = wait_in_kernel(self, SYS_connect, fd, (long)address, size, 0);
 
     if (rc == 0) {
-        emu_native_one(self, fd);
+        if (fdtab_get(fd) == description) { /* else it was closed meanwhile */
+            emu_native_one(self, fd);
+        }
         emu_report_add(self, EMU_REPORT_NATIVE, "connect", AF_UNIX, type_of(description), 0);
     }
     return rc;
@@ -157,10 +151,13 @@ static int64_t connect_inside(struct emu_task *self, int fd, struct description 
     if (rc < 0) {
         return rc;
     }
-    rc = call_connect(self, fd, description, &address->at, (int)address->size);
+    rc = wait_in_kernel(self, SYS_connect, fd, (long)&address->at, (long)address->size, 0);
     if (rc < 0) {
         meeting_failed(meeting);
         return rc;
+    }
+    if (fdtab_get(fd) == description) {
+        meeting_identify(description, fd);
     }
     meeting_done(self, meeting);
     return 0;

@@ -208,15 +208,19 @@ int64_t vsock_getname(const struct description *description, bool peer, void *re
 
 /* ---- connect ---- */
 
-/* Locks what description_connect() locks: whoever gives up and who connects it come one by one. */
-static bool give_up(struct emu_task *self, struct description *client)
+/*
+ * Locks what description_connect() locks: whoever gives up and who connects it come one by one. The
+ * deadline is that of the attempt which is given up.
+ */
+static bool give_up(struct emu_task *self, struct description *client, uint64_t deadline_ns)
 {
     struct socket_buf *buf = buf_at(client->rx);
     uint32_t connecting = VSOCK_CONNECTING;
     bool given;
 
     lock_acquire(self, &buf->lock);
-    given = atomic_compare_exchange_strong(&client->vsock.sock, &connecting, VSOCK_UNCONNECTED);
+    given = atomic_load(&client->vsock.deadline_ns) == deadline_ns &&
+            atomic_compare_exchange_strong(&client->vsock.sock, &connecting, VSOCK_UNCONNECTED);
     if (given) {
         atomic_store(&client->vsock.state, VSOCK_CLOSE);
         atomic_store(&client->vsock.deadline_ns, 0);
@@ -256,13 +260,13 @@ void vsock_refuse(struct emu_task *self, struct description *server, int error)
 }
 
 /* vsock_connect_timeout(): of a connect that didn't block. */
-static void time_out(struct emu_task *self, struct description *client)
+static void time_out(struct emu_task *self, struct description *client, uint64_t deadline_ns)
 {
-    if (atomic_load(&client->vsock.state) == VSOCK_SYN_SENT && give_up(self, client)) {
+    if (atomic_load(&client->vsock.state) == VSOCK_SYN_SENT && give_up(self, client, deadline_ns)) {
         atomic_store(&client->error, ETIMEDOUT);
         description_wake(self, client, POLLERR);
     }
-    atomic_store(&client->vsock.deadline_ns, 0);
+    atomic_compare_exchange_strong(&client->vsock.deadline_ns, &deadline_ns, 0);
 }
 
 uint64_t vsock_expire(struct emu_task *self)
@@ -276,11 +280,12 @@ uint64_t vsock_expire(struct emu_task *self)
         struct description *client = description_at(i);
         uint64_t deadline = atomic_load(&client->vsock.deadline_ns);
 
-        if (deadline == 0 || atomic_load(&client->state) != DESCRIPTION_LIVE) {
+        if (deadline == 0 || atomic_load(&client->state) != DESCRIPTION_LIVE ||
+            !description_is_vsock(client)) {
             continue;
         }
         if (deadline <= now) {
-            time_out(self, client);
+            time_out(self, client, deadline);
         } else {
             next = next == 0 || deadline < next ? deadline : next;
         }
@@ -518,7 +523,7 @@ static int64_t connecting_try(struct emu_task *self, void *op, struct wait_set *
     }
     error = atomic_load(&client->error); /* stays: SO_ERROR tells it again */
     if (error != 0) {
-        give_up(self, client);
+        give_up(self, client, atomic_load(&client->vsock.deadline_ns));
         return -error;
     }
     wait_set_add(set, &buf->lock, &buf->readers, &buf->version, -1, POLLOUT | POLLERR);
@@ -537,9 +542,10 @@ static int64_t wait_for_answer(struct emu_task *self, struct description *client
         .set = &set,
         .deadline_ns = host_now_ns() + atomic_load(&client->vsock.connect_timeout_ns),
     };
-    int64_t rc = channel_wait_pinned(self, description_index(client), &request);
+    int64_t rc = wait_run(self, &request); /* the caller has pinned it */
 
-    if ((rc == -EINTR || rc == -ETIMEDOUT) && !give_up(self, client) &&
+    if ((rc == -EINTR || rc == -ETIMEDOUT) &&
+        !give_up(self, client, atomic_load(&client->vsock.deadline_ns)) &&
         atomic_load(&client->vsock.sock) == VSOCK_CONNECTED) {
         rc = 0; /* at the last moment */
     }

@@ -4,12 +4,15 @@
  *   one_thread pair KIND SIZE   write of SIZE bytes, then read of them
  *   one_thread mmsg             sendmmsg, then recvmmsg, of 64 messages of 64 bytes; per message
  *   one_thread create KIND      pipe2 or socketpair, then two closes
+ *   one_thread connect NAME     socket, connect, accept, two closes
  *   one_thread other            read of /dev/null, a fd that is never emulated
  *   one_thread poll COUNT       poll of COUNT reading ends, none ready, without waiting
  *
- * KIND is pipe, stream or seqpacket. Prints one line of JSON (measure.h).
+ * KIND is pipe, stream or seqpacket, or for pair a NAME too: a connection to a listener's name,
+ * which is path or abstract (of AF_UNIX) or vsock (connection.h). Prints one line of JSON
+ * (measure.h).
  */
-#include "measure.h"
+#include "connection.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -23,13 +26,15 @@ enum {
 };
 
 static const char *const usage =
-    "usage: one_thread pair KIND SIZE | mmsg | create KIND | other | poll COUNT\n"
-    "       KIND: pipe, stream, seqpacket\n";
+    "usage: one_thread pair KIND SIZE | mmsg | create KIND | connect NAME | other | poll COUNT\n"
+    "       KIND: pipe, stream, seqpacket; for pair a NAME too\n"
+    "       NAME: path, abstract, vsock\n";
 
-enum kind { KIND_PIPE, KIND_STREAM, KIND_SEQPACKET };
+enum kind { KIND_PIPE, KIND_STREAM, KIND_SEQPACKET, KIND_NAMED };
 
 struct channel {
     enum kind kind;
+    enum name name; /* KIND_NAMED */
     int out;
     int in;
 };
@@ -65,11 +70,23 @@ static unsigned long number_parse(const char *text, unsigned long max)
     return number;
 }
 
+static enum name name_require(const char *word)
+{
+    enum name name = name_parse(word);
+
+    if (name == NAME_NONE) {
+        usage_error();
+    }
+    return name;
+}
+
 static void channel_open(struct channel *channel)
 {
     int fds[2];
 
-    if (channel->kind == KIND_PIPE) {
+    if (channel->kind == KIND_NAMED) {
+        connection_open_alone(channel->name, fds);
+    } else if (channel->kind == KIND_PIPE) {
         if (pipe2(fds, O_CLOEXEC) != 0) {
             die("pipe2");
         }
@@ -121,11 +138,14 @@ static void pair_batch(void *context, uint64_t ops)
     }
 }
 
-static bool run_pair(struct samples *samples, enum kind kind, size_t size)
+static bool run_pair(struct samples *samples, const char *kind, size_t size)
 {
     static char buffer[PAIR_SIZE_MAX];
-    struct pair pair = { .channel = { .kind = kind }, .size = size, .buffer = buffer };
+    struct pair pair = { .size = size, .buffer = buffer };
     bool emulated;
+
+    pair.channel.name = name_parse(kind);
+    pair.channel.kind = pair.channel.name != NAME_NONE ? KIND_NAMED : kind_parse(kind);
 
     memset(buffer, 'b', size);
     channel_open(&pair.channel);
@@ -200,6 +220,37 @@ static bool run_create(struct samples *samples, enum kind kind)
     emulated = is_emulated(channel.out, channel.in);
     channel_close(&channel);
     samples_take(samples, create_batch, &channel);
+    return emulated;
+}
+
+/* --- connect ---------------------------------------------------------------------------------- */
+
+static void connect_batch(void *context, uint64_t ops)
+{
+    const struct listener *listener = context;
+    int fds[2];
+
+    for (uint64_t i = 0; i < ops; i++) {
+        connection_open(listener, fds);
+        if (close(fds[1]) != 0 || close(fds[0]) != 0) {
+            die("close");
+        }
+    }
+}
+
+static bool run_connect(struct samples *samples, enum name name)
+{
+    struct listener listener;
+    int fds[2];
+    bool emulated;
+
+    listener_open(&listener, name);
+    connection_open(&listener, fds);
+    emulated = is_emulated(fds[0], fds[1]) && is_emulated(fds[1], fds[0]);
+    close(fds[0]);
+    close(fds[1]);
+    samples_take(samples, connect_batch, &listener);
+    listener_close(&listener);
     return emulated;
 }
 
@@ -288,10 +339,13 @@ static bool run(struct samples *samples, int argc, char **argv)
     const char *workload = argc > 1 ? argv[1] : "";
 
     if (strcmp(workload, "pair") == 0 && argc == 4) {
-        return run_pair(samples, kind_parse(argv[2]), number_parse(argv[3], PAIR_SIZE_MAX));
+        return run_pair(samples, argv[2], number_parse(argv[3], PAIR_SIZE_MAX));
     }
     if (strcmp(workload, "create") == 0 && argc == 3) {
         return run_create(samples, kind_parse(argv[2]));
+    }
+    if (strcmp(workload, "connect") == 0 && argc == 3) {
+        return run_connect(samples, name_require(argv[2]));
     }
     if (strcmp(workload, "poll") == 0 && argc == 3) {
         return run_poll(samples, number_parse(argv[2], POLL_MAX));

@@ -4,13 +4,15 @@
  *   two_tasks pingpong KIND TASKS CPUS   64 bytes there and back; a sample is one round trip
  *   two_tasks bulk KIND TASKS CPUS       one way, as fast as it goes; per chunk of 64 KiB
  *
- * KIND is pipe or stream, TASKS is threads or processes, CPUS is 1 or 2: both tasks pinned on one
- * CPU, or each on its own. Prints one line of JSON (measure.h).
+ * KIND is pipe, stream (a socket pair) or the name of a listener, as which a connection is made
+ * before the second task starts: path, abstract, vsock (connection.h). TASKS is threads or
+ * processes, CPUS is 1 or 2: both tasks pinned on one CPU, or each on its own. Prints one line of
+ * JSON (measure.h).
  *
  * The second task works until end of file, so the first alone decides how long a run is. Bulk is
  * timed at the writer: the channel holds a few chunks at most, and a sample is 32.
  */
-#include "measure.h"
+#include "connection.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -25,7 +27,7 @@ enum {
 
 static const char *const usage =
     "usage: two_tasks pingpong|bulk KIND TASKS CPUS\n"
-    "       KIND: pipe, stream. TASKS: threads, processes. CPUS: 1, 2\n";
+    "       KIND: pipe, stream, path, abstract, vsock. TASKS: threads, processes. CPUS: 1, 2\n";
 
 /* One side's two fds: the same one twice for a socket. */
 struct side {
@@ -62,13 +64,16 @@ static bool is_second(const char *name, const char *first, const char *second)
     usage_error();
 }
 
-static void sides_open(bool is_stream, struct side *mine, struct side *theirs)
+static void sides_open(const char *kind, struct side *mine, struct side *theirs)
 {
+    const enum name name = name_parse(kind);
     int there[2];
     int back[2];
 
-    if (is_stream) {
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, there) != 0) {
+    if (name != NAME_NONE || is_second(kind, "pipe", "stream")) {
+        if (name != NAME_NONE) {
+            connection_open_alone(name, there);
+        } else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, there) != 0) {
             die("socketpair");
         }
         *mine = (struct side){ .out = there[0], .in = there[0] };
@@ -234,7 +239,7 @@ int main(int argc, char **argv)
     peer.work = is_bulk ? swallow : echo;
     peer.is_process = is_second(argv[3], "threads", "processes");
     peer.cpu = is_second(argv[4], "1", "2") ? CPU_FIRST : CPU_LAST;
-    sides_open(is_second(argv[2], "pipe", "stream"), &mine, &peer.side);
+    sides_open(argv[2], &mine, &peer.side);
     emulated = is_emulated(mine.out, peer.side.in) && is_emulated(peer.side.out, mine.in);
 
     /* Pinned after the peer is started: its own pin() needs to see every CPU. */

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -169,12 +170,14 @@ struct objects {
     int64_t slept_result;
 };
 
+#define OF_VSOCK 0x10000
+
 /* What the parent closes when it has forked: the child alone has it. */
 enum { CHILDS_READER = 1, CHILDS_WRITER = 2, CHILDS_SET = 4 };
 
 struct scenario {
     const char *name;
-    int socket_type; /* 0: pipe; -1: nothing is made */
+    int socket_type; /* 0: pipe; -1: nothing is made; OF_VSOCK | SOCK_*: a connection of AF_VSOCK */
     size_t before;   /* bytes in it when the call begins */
     int childs;      /* CHILDS_* */
     int64_t (*call)(const struct objects *objects);
@@ -203,6 +206,28 @@ static inline void use_and_close(struct objects *objects, bool may_be_shut)
 
 /* ---- One kill point ---- */
 
+/* To oneself: the placeholders are sockets of AF_UNIX. */
+static inline void connect_vsock(int type, int ret_fds[2])
+{
+    struct sockaddr_vm name = { .svm_family = AF_VSOCK,
+                                .svm_cid = VMADDR_CID_ANY,
+                                .svm_port = VMADDR_PORT_ANY };
+    struct sockaddr *address = (struct sockaddr *)&name;
+    socklen_t size = sizeof name;
+    const int listener = (int)emu_socket(&self, AF_VSOCK, type, 0);
+
+    check(listener >= 0, "no socket");
+    CHECK_EQUAL(emu_bind(&self, listener, address, size), 0);
+    CHECK_EQUAL(emu_listen(&self, listener, 1), 0);
+    CHECK_EQUAL(emu_getsockname(&self, listener, address, &size), 0);
+    name.svm_cid = VMADDR_CID_LOCAL;
+    ret_fds[1] = (int)emu_socket(&self, AF_VSOCK, type, 0);
+    CHECK_EQUAL(emu_connect(&self, ret_fds[1], address, sizeof name), 0);
+    ret_fds[0] = (int)emu_accept4(&self, listener, NULL, NULL, 0);
+    check(ret_fds[0] >= 0, "accept fails");
+    CHECK_EQUAL(close_any(listener), 0);
+}
+
 static inline void set_up(const struct scenario *scenario, struct objects *objects)
 {
     static unsigned char data[BEFORE_FULL];
@@ -210,6 +235,8 @@ static inline void set_up(const struct scenario *scenario, struct objects *objec
 
     if (scenario->socket_type == 0)
         CHECK_EQUAL(emu_pipe2(&self, objects->fds, 0), 0);
+    else if (scenario->socket_type >= OF_VSOCK)
+        connect_vsock(scenario->socket_type & ~OF_VSOCK, objects->fds);
     else if (scenario->socket_type > 0)
         CHECK_EQUAL(emu_socketpair(&self, AF_UNIX, scenario->socket_type, 0, objects->fds), 0);
     fill(data, 0, sizeof data);

@@ -13,6 +13,8 @@
  * promises to keep whole. A socket pair has a flow in each direction; a writer that is done says so
  * with shutdown(2), for the other direction may still be in use.
  *
+ * --vsock: connections of AF_VSOCK among them, which this machine's kernel must not be asked for.
+ *
  * Exit: 0; 1 with a line for what was wrong; killed by SIGALRM: somebody slept for ever.
  */
 #include "stress.h"
@@ -20,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
+#include <linux/vm_sockets.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -39,7 +42,9 @@ enum {
     ROUND_LIMIT_S = 120,
 };
 
-enum kind { KIND_PIPE, KIND_STREAM, KIND_SEQPACKET, KINDS };
+enum kind { KIND_PIPE, KIND_STREAM, KIND_SEQPACKET, KIND_VSOCK, KIND_VSOCK_RECORDS, KINDS };
+
+static int kinds = KIND_VSOCK; /* that are used: KINDS with --vsock */
 
 struct channel {
     enum kind kind;
@@ -94,6 +99,11 @@ static void wait_for(int fd, short events)
         ;
 }
 
+static bool keeps_records(const struct channel *channel)
+{
+    return channel->kind == KIND_SEQPACKET || channel->kind == KIND_VSOCK_RECORDS;
+}
+
 /* ---- Writers ---- */
 
 static ssize_t write_some(struct job *job, const unsigned char *data, size_t size)
@@ -102,12 +112,15 @@ static ssize_t write_some(struct job *job, const unsigned char *data, size_t siz
     const size_t half = size / 2;
     struct iovec parts[2] = { { (void *)data, half }, { (void *)(data + half), size - half } };
     struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+    const bool waits = job->flow->channel->kind == KIND_VSOCK_RECORDS; /* see make_round() */
 
     switch (stress_below(&job->chance, socket ? 4 : 2)) {
     case 0: return write(job->fd, data, size);
     case 1: return writev(job->fd, parts, 2);
     case 2: return send(job->fd, data, size, MSG_NOSIGNAL);
-    default: return sendmsg(job->fd, &message, stress_below(&job->chance, 2) ? MSG_DONTWAIT : 0);
+    default:
+        return sendmsg(job->fd, &message,
+                       waits || stress_below(&job->chance, 2) ? 0 : MSG_DONTWAIT);
     }
 }
 
@@ -169,7 +182,7 @@ static ssize_t read_some(struct job *job, unsigned char *data, size_t size, bool
 /* Fills `data`. Returns its size, less at end-of-file, or -1 when it failed. */
 static ssize_t read_all(struct job *job, unsigned char *data, size_t size)
 {
-    const bool record = job->flow->channel->kind == KIND_SEQPACKET;
+    const bool record = keeps_records(job->flow->channel);
     size_t done = 0;
 
     while (done < size) {
@@ -196,7 +209,7 @@ static ssize_t read_message(struct job *job, unsigned char *buffer)
     struct stress_header header;
     ssize_t size;
 
-    if (job->flow->channel->kind == KIND_SEQPACKET)
+    if (keeps_records(job->flow->channel))
         return read_all(job, buffer, STRESS_MESSAGE_MAX);
     size = read_all(job, buffer, sizeof header);
     if (size != (ssize_t)sizeof header) {
@@ -261,12 +274,37 @@ static void *run_reader(void *argument)
 
 /* ---- A round ---- */
 
-static bool open_channel(struct channel *channel)
+/* To oneself; sometimes with little credit. */
+static bool open_vsock(int type, uint64_t *chance, int ret_fds[2])
+{
+    struct sockaddr_vm name = { .svm_family = AF_VSOCK,
+                                .svm_cid = VMADDR_CID_ANY,
+                                .svm_port = VMADDR_PORT_ANY };
+    struct sockaddr *address = (struct sockaddr *)&name;
+    socklen_t size = sizeof name;
+    const uint64_t credit = stress_below(chance, 2) ? 262144 : STRESS_MESSAGE_MAX;
+    const int listener = socket(AF_VSOCK, type, 0);
+
+    ret_fds[0] = socket(AF_VSOCK, type, 0);
+    if (listener < 0 || bind(listener, address, size) != 0 || listen(listener, 1) != 0 ||
+        getsockname(listener, address, &size) != 0 ||
+        setsockopt(ret_fds[0], AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &credit, sizeof credit) != 0)
+        return false;
+    name.svm_cid = VMADDR_CID_LOCAL;
+    if (connect(ret_fds[0], address, sizeof name) != 0)
+        return false;
+    ret_fds[1] = accept(listener, NULL, NULL);
+    return ret_fds[1] >= 0 && close(listener) == 0;
+}
+
+static bool open_channel(struct channel *channel, uint64_t *chance)
 {
     switch (channel->kind) {
     case KIND_PIPE: return pipe(channel->fds) == 0;
     case KIND_STREAM: return socketpair(AF_UNIX, SOCK_STREAM, 0, channel->fds) == 0;
-    default: return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, channel->fds) == 0;
+    case KIND_SEQPACKET: return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, channel->fds) == 0;
+    case KIND_VSOCK: return open_vsock(SOCK_STREAM, chance, channel->fds);
+    default: return open_vsock(SOCK_SEQPACKET, chance, channel->fds);
     }
 }
 
@@ -302,13 +340,14 @@ static bool make_round(struct round *round, uint64_t seed)
         struct channel *channel = &round->channels[i];
         const uint32_t writers = 1 + stress_below(&chance, WRITERS_MAX);
 
-        channel->kind = (enum kind)stress_below(&chance, KINDS);
-        if (!open_channel(channel)) {
+        channel->kind = (enum kind)stress_below(&chance, (uint32_t)kinds);
+        if (!open_channel(channel, &chance)) {
             perror("stress_streams: no channel");
             return false;
         }
         for (int end = 0; end < 2; end++) {
-            if (stress_below(&chance, 2) == 0)
+            /* Of an AF_VSOCK record that isn't waited for, pieces may have been sent (EAGAIN). */
+            if (stress_below(&chance, 2) == 0 && channel->kind != KIND_VSOCK_RECORDS)
                 fcntl(channel->fds[end], F_SETFL, O_NONBLOCK);
         }
         for (uint32_t w = 0; w < writers && channel->kind == KIND_PIPE; w++)
@@ -436,6 +475,11 @@ int main(int argc, char **argv)
     struct stress_options options = { .seed = (uint64_t)time(NULL), .rounds = 40 };
     uint32_t rounds = 0;
 
+    if (argc > 1 && strcmp(argv[1], "--vsock") == 0) {
+        kinds = KINDS;
+        argc--;
+        argv++;
+    }
     if (!stress_options_parse(argc, argv, &options))
         return 1;
     printf("stress_streams: --seed %llu --rounds %u --seconds %u\n",

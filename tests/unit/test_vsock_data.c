@@ -348,8 +348,10 @@ Test(vsock_data, bad_buffers)
 
 Test(vsock_data, peek_and_wait_for_all)
 {
+    static const char letters[] = "abcdefghij";
+
     vsock_pair(fds, SOCK_STREAM);
-    memcpy(data, "abcdefghij", 10);
+    memcpy(data, letters, sizeof letters);
     cr_expect_eq(put(fds[0], 10), 10);
     cr_expect_eq(emu_recv(&self, fds[1], data, 4, 0), 4);
     memset(data, 0, 10);

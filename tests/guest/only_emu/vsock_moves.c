@@ -115,6 +115,7 @@ static void many_client(struct vsock_side *side)
     struct iovec vectors[PIECES + 2];
     struct mmsghdr messages[PIECES + 2];
     memset(messages, 0, sizeof messages);
+    memset(bytes, 0, sizeof bytes);
     for (int i = 0; i < PIECES + 2; i++) {
         vectors[i] = (struct iovec){ bytes[i], sizeof bytes[i] };
         messages[i].msg_hdr.msg_iov = &vectors[i];

@@ -178,6 +178,43 @@ static void edges_client(struct vsock_side *side)
     }
 }
 
+/* O_ASYNC: a signal for a connection at a listener, and for data. */
+static void signals_server(struct vsock_side *side)
+{
+    int listener = vsock_socket(SOCK_STREAM);
+    CHECK_OK(vsock_bind(listener, VMADDR_CID_ANY, VMADDR_PORT_ANY));
+    CHECK_OK(listen(listener, 2));
+    guest_count_signal(SIGIO, SA_RESTART);
+    CHECK_OK(fcntl(listener, F_SETOWN, getpid()));
+    CHECK_OK(fcntl(listener, F_SETFL, O_ASYNC));
+    vsock_say(side, vsock_port(listener));
+    vsock_meet(side); /* connected */
+    CHECK_EQ(1, atomic_load(&guest_signal_count[SIGIO]));
+    int fd = vsock_accept(listener);
+    CHECK_EQ(O_RDWR, fcntl(fd, F_GETFL));
+    CHECK_OK(fcntl(fd, F_SETOWN, getpid()));
+    CHECK_OK(fcntl(fd, F_SETFL, O_ASYNC));
+    atomic_store(&guest_signal_count[SIGIO], 0);
+    vsock_meet(side);
+    vsock_meet(side); /* a byte was sent */
+    CHECK_EQ(1, atomic_load(&guest_signal_count[SIGIO]));
+    CHECK_EQ(1, read(fd, (char[1]){ 0 }, 1));
+    CHECK_OK(close(fd));
+    CHECK_OK(close(listener));
+}
+
+static void signals_client(struct vsock_side *side)
+{
+    int fd = vsock_socket(SOCK_STREAM);
+    CHECK_OK(vsock_connect(fd, side->peer_cid, vsock_hear(side)));
+    vsock_meet(side);
+    vsock_meet(side);
+    CHECK_EQ(1, write(fd, "x", 1));
+    vsock_meet(side);
+    CHECK_EQ(0, read(fd, (char[1]){ 0 }, 1));
+    CHECK_OK(close(fd));
+}
+
 /* A crowd on one set: 100 connections, each with something of its own (T "multiple connections").
  */
 enum { CROWD = 100 };
@@ -239,6 +276,7 @@ static const struct vsock_case cases[] = {
     { "states", states, states, 0, 0, false },
     { "asleep", asleep_server, asleep_client, 0, 0, false },
     { "edges", edges_server, edges_client, 0, 0, false },
+    { "signals", signals_server, signals_client, 0, 0, false },
     { "crowd", crowd_server, crowd_client, 0, 0, false },
 };
 

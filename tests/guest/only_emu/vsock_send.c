@@ -50,6 +50,8 @@ static void order_of_errors(int fd, int type)
     CHECK_ERR(EISCONN, send_to(fd, "x", 1, 0));
     CHECK_ERR(EINVAL, sendto(fd, "x", 1, 0, (const struct sockaddr *)"", 129));
     CHECK_EQ(0, send(fd, "", 0, 0));
+    /* No packet could be made (virtio_transport_send_pkt_info()); nothing is sent. */
+    CHECK_ERR(ENOMEM, send(fd, guest_bad_pointer(), 10, 0));
     CHECK_EQ(0, vsock_sigpipes);
     CHECK_OK(shutdown(fd, SHUT_WR));
     CHECK_ERR(EOPNOTSUPP, send(fd, "x", 1, MSG_OOB));

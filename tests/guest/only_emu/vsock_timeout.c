@@ -10,6 +10,8 @@
  * 7.4 "After a non-blocking timeout", 7.2 "cid <= 2, or no H2G, or flag TO_HOST",
  * 5.5 "vsock connect"
  */
+#include <sys/eventfd.h>
+
 #include "vsock.h"
 
 enum { FIRST_GUEST = 3, SECOND_GUEST = 4, PORT = 5000 };
@@ -127,6 +129,75 @@ static void nonblocking(struct vsock_side *side)
     vsock_meet(side);
 }
 
+/*
+ * The time is over, and nobody has waited for it: whatever asks first finds it so. A wait that ends
+ * earlier finds nothing.
+ */
+static void unasked(struct vsock_side *side)
+{
+    enum { ASKERS = 6 };
+    int fds[ASKERS];
+    vsock_meet(side);
+    for (int i = 0; i < ASKERS; i++) {
+        fds[i] = vsock_socket(types[i % 2] | SOCK_NONBLOCK);
+        vsock_set_connect_timeout(fds[i], 150);
+        CHECK_ERR(EINPROGRESS, vsock_connect(fds[i], SECOND_GUEST, PORT));
+    }
+    CHECK_EQ(0, guest_poll(fds[0], POLLIN | POLLOUT, 20));
+    CHECK_ERR(EALREADY, vsock_connect(fds[0], SECOND_GUEST, PORT));
+    CHECK_EQ(0, poll(NULL, 0, 200)); /* time itself is what is tested */
+    CHECK_EQ(ETIMEDOUT, vsock_error(fds[0]));
+    CHECK_BITS(POLLERR | VSOCK_OUT, fds[1]);
+    CHECK_ERR(EINPROGRESS, vsock_connect(fds[2], SECOND_GUEST, PORT)); /* not EALREADY */
+    CHECK_EQ(0, vsock_error(fds[2]));
+    CHECK_OK(listen(fds[3], 1)); /* unconnected, bound by connect */
+    CHECK_ERR(ENOTCONN, shutdown(fds[4], SHUT_RDWR));
+    CHECK_ERR(ENOTCONN, send(fds[5], "x", 1, MSG_NOSIGNAL));
+    CHECK_EQ(GUEST_READABLE | GUEST_WRITABLE, guest_select(fds[5])); /* an error is both */
+    for (int i = 0; i < ASKERS; i++) {
+        CHECK_OK(close(fds[i]));
+    }
+    vsock_meet(side);
+}
+
+/* Asleep with a real descriptor beside it, in a thread and in another process. */
+static void *sleep_on(void *argument)
+{
+    const int *fd = argument;
+    struct epoll_event event = { .events = EPOLLOUT };
+    int epoll = (int)CHECK_OK(epoll_create1(0)), real = (int)CHECK_OK(eventfd(0, 0));
+    CHECK_OK(epoll_ctl(epoll, EPOLL_CTL_ADD, *fd, &event));
+    CHECK_OK(epoll_ctl(epoll, EPOLL_CTL_ADD, real, &(struct epoll_event){ .events = EPOLLIN }));
+    CHECK_EQ(1, epoll_wait(epoll, &event, 1, 20000));
+    CHECK_EQ(EPOLLERR | EPOLLOUT, event.events);
+    CHECK_OK(close(epoll));
+    CHECK_OK(close(real));
+    return NULL;
+}
+
+static void asleep(struct vsock_side *side)
+{
+    struct guest_thread thread;
+    vsock_meet(side);
+    int fd = vsock_socket(SOCK_STREAM | SOCK_NONBLOCK);
+    vsock_set_connect_timeout(fd, 400);
+    CHECK_ERR(EINPROGRESS, vsock_connect(fd, SECOND_GUEST, PORT));
+    pid_t pid = guest_fork();
+    if (pid == 0) {
+        sleep_on(&fd);
+        _exit(0);
+    }
+    guest_thread_start(&thread, sleep_on, &fd);
+    struct pollfd entry = { .fd = fd, .events = POLLOUT };
+    CHECK_EQ(1, poll(&entry, 1, 20000));
+    CHECK_EQ(POLLERR | POLLOUT, entry.revents);
+    guest_thread_join(&thread);
+    guest_wait_exit(pid, 0);
+    CHECK_EQ(ETIMEDOUT, vsock_error(fd));
+    CHECK_OK(close(fd));
+    vsock_meet(side);
+}
+
 /* Closed while it waits: nothing is left. */
 static void given_up(struct vsock_side *side)
 {
@@ -202,6 +273,8 @@ static const struct vsock_case cases[] = {
     { "blocking", nothing_comes, blocking, SECOND_GUEST, FIRST_GUEST, false },
     { "default", nothing_comes, default_time, SECOND_GUEST, FIRST_GUEST, false },
     { "non-blocking", nothing_comes, nonblocking, SECOND_GUEST, FIRST_GUEST, false },
+    { "unasked", nothing_comes, unasked, SECOND_GUEST, FIRST_GUEST, false },
+    { "asleep", nothing_comes, asleep, SECOND_GUEST, FIRST_GUEST, false },
     { "given up", nothing_comes, given_up, SECOND_GUEST, FIRST_GUEST, false },
     { "joined", nothing_comes, joined, SECOND_GUEST, FIRST_GUEST, false },
     { "interrupted", interrupts, interrupted, SECOND_GUEST, FIRST_GUEST, false },
