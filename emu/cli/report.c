@@ -12,7 +12,9 @@
 #include "report.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct section {
     enum emu_report_kind kind;
@@ -146,12 +148,37 @@ static bool policy_name(const struct emu_report *entry, char *ret_text, size_t s
     return true;
 }
 
-static bool said_before(const struct report *report, uint32_t index, const char *name)
+#define REMEDY_SIZE (2 * REPORT_NAME + 32)
+
+/*
+ * The option that would have let it happen: "--policy inet/dgram=native". No hint sends AF_VSOCK to
+ * a hypervisor: there it is what Linux says where no transport has datagrams. Returns false when
+ * there is none to name.
+ */
+static bool remedy_of(const struct emu_report *entry, char *ret_text, size_t size)
 {
-    char earlier[2 * REPORT_NAME];
+    char name[2 * REPORT_NAME];
+
+    if (entry->kind == EMU_REPORT_REFUSED && strcmp(entry->call, "connect") == 0) {
+        snprintf(ret_text, size, "--host-unix=allow");
+        return true;
+    }
+    if (!policy_name(entry, name, sizeof name))
+        return false;
+    if (entry->family == AF_VSOCK && entry->error != ENOTSUP)
+        return false; /* it was asked for */
+    snprintf(ret_text, size, "--policy %s=%s", name,
+             entry->family == AF_VSOCK ? "ENODEV" : "native");
+    return true;
+}
+
+static bool said_before(const struct report *report, uint32_t index, const char *remedy)
+{
+    char earlier[REMEDY_SIZE];
 
     for (uint32_t i = 0; i < index; i++) {
-        if (policy_name(&report->entries[i], earlier, sizeof earlier) && strcmp(earlier, name) == 0)
+        if (remedy_of(&report->entries[i], earlier, sizeof earlier) &&
+            strcmp(earlier, remedy) == 0)
             return true;
     }
     return false;
@@ -160,12 +187,13 @@ static bool said_before(const struct report *report, uint32_t index, const char 
 static void print_hint(const struct report *report, FILE *file)
 {
     bool started = false;
-    char name[2 * REPORT_NAME];
+    char remedy[REMEDY_SIZE];
 
     for (uint32_t i = 0; i < report->count; i++) {
-        if (!policy_name(&report->entries[i], name, sizeof name) || said_before(report, i, name))
+        if (!remedy_of(&report->entries[i], remedy, sizeof remedy) ||
+            said_before(report, i, remedy))
             continue;
-        fprintf(file, "%s --policy %s=native", started ? "" : "  to allow:", name);
+        fprintf(file, "%s %s", started ? "" : "  to allow:", remedy);
         started = true;
     }
     if (started)

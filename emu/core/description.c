@@ -198,7 +198,7 @@ void description_disown(struct emu_task *self, struct description *description)
 
 bool description_is_queued(const struct description *server)
 {
-    uint32_t queued = atomic_load(&server->queued);
+    uint32_t queued = description_queue_place(server);
     const struct description *listener;
 
     if (EMU_LIKELY(queued == 0 || queued == QUEUED_LOST)) {
@@ -219,11 +219,13 @@ static void bury_if_unheld(struct emu_task *self, uint32_t index);
 void description_mind_listener(struct emu_task *self, uint32_t index, uint32_t generation)
 {
     struct description *server = description_at(index);
-    uint32_t queued = atomic_load(&server->queued);
+    uint64_t queued = atomic_load(&server->queued);
+    uint32_t place = (uint32_t)queued;
 
-    if (queued != 0 && queued != QUEUED_LOST && !description_is_queued(server) &&
-        atomic_load(&server->generation) == generation &&
-        atomic_compare_exchange_strong(&server->queued, &queued, QUEUED_LOST)) {
+    if (queued >> 32 == generation && place != 0 && place != QUEUED_LOST &&
+        !description_is_queued(server) &&
+        atomic_compare_exchange_strong(&server->queued, &queued,
+                                       (uint64_t)generation << 32 | QUEUED_LOST)) {
         bury_if_unheld(self, index);
     }
 }
@@ -236,12 +238,13 @@ static void end_queued(struct emu_task *self, const struct description *listener
 
     for (uint32_t i = 0; i < used; i++) {
         struct description *server = description_at(i);
-        uint32_t expected = queued;
+        uint64_t expected = description_queue_word(server, queued);
 
-        if (atomic_load(&server->queued) == queued &&
+        if (description_queue_place(server) == queued &&
             atomic_load(&server->queued_generation) == generation &&
             atomic_load(&server->state) == DESCRIPTION_LIVE &&
-            atomic_compare_exchange_strong(&server->queued, &expected, QUEUED_LOST)) {
+            atomic_compare_exchange_strong(&server->queued, &expected,
+                                           description_queue_word(server, QUEUED_LOST))) {
             bury_if_unheld(self, i);
         }
     }
@@ -382,15 +385,49 @@ static bool may_connect(const struct description *client)
            (!description_is_vsock(client) || atomic_load(&client->vsock.sock) == VSOCK_CONNECTING);
 }
 
-bool description_connect(struct emu_task *self, uint32_t index, uint32_t generation)
+/* Says it in the client's record. Requires: the lock of what the client reads. */
+static void connect_locked(struct description *client, uint32_t server, uint32_t generation)
 {
-    struct description *server = description_at(index);
-    uint32_t client_index = atomic_load(&server->peer);
-    struct description *client = description_at(client_index);
+    atomic_store(&client->peer_generation, generation);
+    atomic_store(&client->peer, server);
+    set_fresh(client->rx, false);
+    atomic_store(&client->vsock.state, VSOCK_ESTABLISHED); /* means nothing for AF_UNIX */
+    atomic_store(&client->vsock.sock, VSOCK_CONNECTED);
+    atomic_store(&client->phase, PHASE_CONNECTED);
+}
+
+/* The server's side begins to live: false when it has died since, or its client had before. */
+static bool begin_to_live(struct description *server, uint32_t generation)
+{
     uint32_t waiting = waiting_state(generation);
 
-    if (!atomic_compare_exchange_strong(&server->state, &waiting, DESCRIPTION_LIVE) &&
-        (waiting != DESCRIPTION_LIVE || atomic_load(&server->generation) != generation)) {
+    return atomic_compare_exchange_strong(&server->state, &waiting, DESCRIPTION_LIVE) ||
+           (waiting == DESCRIPTION_LIVE && atomic_load(&server->generation) == generation);
+}
+
+bool description_connect_client(struct emu_task *self, struct description *client, uint32_t server,
+                                uint32_t generation)
+{
+    if (!begin_to_live(description_at(server), generation)) {
+        return false; /* accepted, used and closed: the acceptor has said all that follows */
+    }
+    /* The server's side may die at any moment now; what is looked at is the client's own. */
+    end_freshness(self, client->tx);
+    lock_acquire(self, &buf_at(client->rx)->lock);
+    if (may_connect(client)) {
+        connect_locked(client, server, generation);
+    }
+    lock_release(self, &buf_at(client->rx)->lock);
+    return true;
+}
+
+bool description_connect_server(struct emu_task *self, uint32_t index)
+{
+    struct description *server = description_at(index);
+    struct description *client = description_at(atomic_load(&server->peer));
+    uint32_t generation = atomic_load(&server->generation);
+
+    if (!begin_to_live(server, generation)) {
         return false;
     }
     end_freshness(self, server->rx);
@@ -398,12 +435,7 @@ bool description_connect(struct emu_task *self, uint32_t index, uint32_t generat
     /* A client that dies now waits for this lock before its record is anybody else's. */
     if (belongs_to(server, client) && atomic_load(&client->state) == DESCRIPTION_LIVE &&
         may_connect(client)) {
-        atomic_store(&client->peer_generation, atomic_load(&server->generation));
-        atomic_store(&client->peer, index);
-        set_fresh(server->tx, false);
-        atomic_store(&client->vsock.state, VSOCK_ESTABLISHED); /* means nothing for AF_UNIX */
-        atomic_store(&client->vsock.sock, VSOCK_CONNECTED);
-        atomic_store(&client->phase, PHASE_CONNECTED);
+        connect_locked(client, index, generation);
     }
     lock_release(self, &buf_at(server->tx)->lock);
     return true;

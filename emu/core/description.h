@@ -126,11 +126,11 @@ struct description {
     _Atomic uint32_t watchers; /* items of epoll sets that watch it: index + 1 of the newest */
     _Atomic uint64_t holders[HOLDER_WORDS];
     struct description_owner owner;
-    uint32_t epoll_generation; /* ... and its generation, when it was made */
-    _Atomic uint32_t phase;    /* enum description_phase */
-    _Atomic uint32_t pending;  /* of a client: index + 1 of the server's side; meeting.h */
-    _Atomic uint32_t queued;   /* of a server's side: index + 1 of the listener it waits at */
-    _Atomic uint32_t queued_generation;
+    uint32_t epoll_generation;          /* ... and its generation, when it was made */
+    _Atomic uint32_t phase;             /* enum description_phase */
+    _Atomic uint32_t pending;           /* of a client: index + 1 of the server's side; meeting.h */
+    _Atomic uint32_t queued_generation; /* of the listener that a server's side waits at, ... */
+    _Atomic uint64_t queued;      /* ... its index + 1 below; the server's own generation above */
     _Atomic uint32_t named;       /* 1: it is found by its name: names.h */
     _Atomic uint32_t hidden;      /* 1: its placeholder has a hidden name: meeting.h */
     uint32_t queued_order;        /* of those that wait: who came later has more */
@@ -246,12 +246,15 @@ uint32_t description_create_fresh(struct emu_task *self, enum description_kind k
 uint32_t description_pending(struct emu_task *self, struct description *client);
 
 /*
- * The connection is made: `server` and the client it was made for are each other's peer. Client and
- * acceptor both say so, whoever comes first; the client with the generation that the server's side
- * had when it called the kernel. False: it has died since, or the client had before.
- * Requires: no lock.
+ * The connection is made: a server's side and the client it was made for are each other's peer.
+ * Both sides say so, whoever comes first. The client with the generation that the server's side had
+ * before it called the kernel, since it may come back late; false: that one is gone. The acceptor,
+ * while the listener is pinned, so that what waits there lives; false: the client had died.
+ * Requires: no lock; the client, or the listener, is pinned.
  */
-bool description_connect(struct emu_task *self, uint32_t server, uint32_t generation);
+bool description_connect_client(struct emu_task *self, struct description *client, uint32_t server,
+                                uint32_t generation);
+bool description_connect_server(struct emu_task *self, uint32_t server);
 
 /* The server's side is accepted by this process, which holds it. */
 void description_accepted(struct description *server);
@@ -260,8 +263,8 @@ void description_accepted(struct description *server);
 void description_renew(struct emu_task *self, struct description *client);
 
 /*
- * connect() is done: when the listener has died meanwhile nobody will ever accept the server's side;
- * its client is told, and it is freed.
+ * connect() is done: when the listener has died meanwhile nobody will ever accept the server's
+ * side; its client is told, and it is freed.
  */
 void description_mind_listener(struct emu_task *self, uint32_t server, uint32_t generation);
 
@@ -274,8 +277,22 @@ bool description_adopt(uint32_t server);
  */
 void vsock_refuse(struct emu_task *self, struct description *server, int error);
 
-/* A value of `queued`: its listener is gone, and nobody has accepted it. */
+/* The low half of `queued` when its listener is gone, and nobody has accepted it. */
 #define QUEUED_LOST UINT32_MAX
+
+/*
+ * What `queued` says of `server`, as it is now, at a place in the low half. Its own generation is
+ * in it so that who is late changes nothing of a record that waits for somebody else by then.
+ */
+static inline uint64_t description_queue_word(const struct description *server, uint32_t place)
+{
+    return (uint64_t)atomic_load(&server->generation) << 32 | place;
+}
+
+static inline uint32_t description_queue_place(const struct description *server)
+{
+    return (uint32_t)atomic_load(&server->queued);
+}
 
 /* Whether it waits at a listener that lives. */
 bool description_is_queued(const struct description *server);

@@ -77,7 +77,7 @@ void description_end(struct emu_task *self, struct description *description)
     if (description->rx != ARENA_NONE) {
         end_direction(self, description->rx, BUF_READER_GONE | (socket ? BUF_SHUT : 0),
                       socket ? description_peer(description) : NULL,
-                      atomic_load(&description->queued) == QUEUED_LOST);
+                      description_queue_place(description) == QUEUED_LOST);
     }
     if (description->tx != ARENA_NONE) {
         end_direction(self, description->tx, BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL,
@@ -91,7 +91,7 @@ static bool peer_is_queued(const struct description *description)
 {
     const struct description *peer = description_peer(description);
 
-    return peer && atomic_load(&peer->queued) != 0;
+    return peer && description_queue_place(peer) != 0;
 }
 
 void description_end_other(struct emu_task *self, struct description *description)

@@ -105,7 +105,7 @@ int meeting_prepare(struct emu_task *self, struct description *client, int fd,
     }
     server->queued_order = atomic_fetch_add(&arena->header.queued_count, 1);
     atomic_store(&server->queued_generation, atomic_load(&listener->generation));
-    atomic_store(&server->queued, description_index(listener) + 1);
+    atomic_store(&server->queued, description_queue_word(server, description_index(listener) + 1));
     *ret_meeting = (struct meeting){ index, atomic_load(&server->generation) };
     return 0;
 }
@@ -119,10 +119,9 @@ void meeting_failed(struct meeting meeting)
     }
 }
 
-void meeting_done(struct emu_task *self, struct meeting meeting)
+void meeting_done(struct emu_task *self, struct description *client, struct meeting meeting)
 {
-    /* Not when it was accepted, used and closed before this client came back from the kernel. */
-    if (description_connect(self, meeting.server, meeting.generation)) {
+    if (description_connect_client(self, client, meeting.server, meeting.generation)) {
         description_mind_listener(self, meeting.server, meeting.generation);
     }
 }
@@ -134,7 +133,7 @@ static bool is_wanted(const struct description *server, const struct description
     uint32_t state = atomic_load(&server->state) & 0xff;
 
     if ((state != DESCRIPTION_LIVE && state != DESCRIPTION_WAITING) ||
-        atomic_load(&server->queued) != description_index(listener) + 1) {
+        description_queue_place(server) != description_index(listener) + 1) {
         return false;
     }
     return name ? name_same(server->name, *name)

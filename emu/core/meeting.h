@@ -55,7 +55,7 @@ int meeting_prepare(struct emu_task *self, struct description *client, int fd,
 void meeting_failed(struct meeting meeting);
 
 /* connect() has succeeded. If the listener has died meanwhile the client sees what Linux shows. */
-void meeting_done(struct emu_task *self, struct meeting meeting);
+void meeting_done(struct emu_task *self, struct description *client, struct meeting meeting);
 
 /*
  * The server's side of the connection that the kernel's accept() gave with this peer's address, or

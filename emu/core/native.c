@@ -405,7 +405,7 @@ static int listener_native(struct emu_task *self, struct description *listener)
         struct description *server = description_at(i);
 
         if (atomic_load(&server->state) == DESCRIPTION_LIVE &&
-            atomic_load(&server->queued) == description_index(listener) + 1 &&
+            description_queue_place(server) == description_index(listener) + 1 &&
             description_is_queued(server) && atomic_load(&server->native) == DESCRIPTION_OURS &&
             queued_native(self, server) < 0) {
             rc = -EBUSY;

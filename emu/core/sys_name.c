@@ -102,8 +102,7 @@ static bool take_up(struct emu_task *self, int fd, uint32_t server, int flags)
     bool doubt = description_is_vsock(description) &&
                  (atomic_load(&description->vsock.flags) & VSOCK_DOUBT);
 
-    if (!(doubt ? description_adopt(server)
-                : description_connect(self, server, atomic_load(&description->generation)))) {
+    if (!(doubt ? description_adopt(server) : description_connect_server(self, server))) {
         return false;
     }
     atomic_store(&description->status, (uint32_t)flags & SOCK_NONBLOCK);

@@ -159,7 +159,7 @@ static int64_t connect_inside(struct emu_task *self, int fd, struct description 
     if (fdtab_get(fd) == description) {
         meeting_identify(description, fd);
     }
-    meeting_done(self, meeting);
+    meeting_done(self, description, meeting);
     return 0;
 }
 

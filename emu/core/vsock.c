@@ -355,7 +355,7 @@ static int meet(struct emu_task *self, int fd, struct description *client,
     }
     atomic_fetch_or(&client->vsock.flags, VSOCK_USED);
     if (!doubt) {
-        meeting_done(self, meeting);
+        meeting_done(self, client, meeting);
     }
     return 0;
 }
@@ -612,8 +612,7 @@ static int64_t admit(struct emu_task *self, struct description *server, int verd
         return 0;
     }
     atomic_fetch_and(&server->vsock.flags, ~(uint32_t)VSOCK_DOUBT);
-    if (!description_connect(self, index, atomic_load(&server->generation)) ||
-        !description_peer(server)) {
+    if (!description_connect_server(self, index) || !description_peer(server)) {
         return -ECONNRESET; /* it has given up */
     }
     description_wake(self, server, POLLHUP); /* a change of state: no key */
