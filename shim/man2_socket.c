@@ -5,6 +5,8 @@
  */
 #include "wrap.h"
 
+#include "host.h"
+
 int wrap_socket(int domain, int type, int protocol)
 {
     struct emu_task *self = session_ensure() ? route_enter_from(__builtin_return_address(0)) : NULL;
@@ -82,30 +84,77 @@ int wrap_connect(int fd, const struct sockaddr *address, socklen_t size)
     NAMED(fd, emu_connect(self, fd, address, size), NATIVE3(SYS_connect, fd, address, size));
 }
 
+/* The caller's room for an address; 0: there is none, or the kernel shall say that it is bad. */
+static socklen_t room_of(const struct sockaddr *address, const socklen_t *size)
+{
+    socklen_t room = 0;
+
+    return session_attached() && address && host_copy(&room, size, sizeof room) == 0 ? room : 0;
+}
+
+/*
+ * A socket that isn't in the table (it came over another one, or through an exec after it was
+ * handed over) may have a hidden name, too: it is shown as unnamed. `result` is of the call that
+ * has stored the name of `fd`.
+ */
+static long show_name(long result, int fd, bool peer, struct sockaddr *address, socklen_t *size,
+                      socklen_t room)
+{
+    struct emu_task *self;
+
+    if (result < 0 || room < sizeof(sa_family_t) || *size != EMU_HIDDEN_NAME_SIZE) {
+        return result;
+    }
+    self = route_enter();
+    if (self) {
+        if (peer) {
+            emu_getpeername(self, fd, address, size);
+        } else {
+            emu_getsockname(self, fd, address, size);
+        }
+        route_exit(self);
+    }
+    return result;
+}
+
+static long native_accept(int fd, struct sockaddr *address, socklen_t *size, int flags)
+{
+    socklen_t room = room_of(address, size);
+    long got = session_new_fd(NATIVE4(SYS_accept4, fd, address, size, flags));
+
+    return show_name(got, (int)got, true, address, size, room);
+}
+
+static long native_name(int fd, bool peer, struct sockaddr *address, socklen_t *size)
+{
+    socklen_t room = room_of(address, size);
+    long result = peer ? PLAIN(RAW3(SYS_getpeername, fd, address, size))
+                       : PLAIN(RAW3(SYS_getsockname, fd, address, size));
+
+    return show_name(result, fd, peer, address, size, room);
+}
+
 int wrap_accept(int fd, struct sockaddr *address, socklen_t *size)
 {
     route_cancel_point();
-    NAMED(fd, emu_accept(self, fd, address, size),
-          session_new_fd(NATIVE3(SYS_accept, fd, address, size)));
+    NAMED(fd, emu_accept(self, fd, address, size), (int)native_accept(fd, address, size, 0));
 }
 
 int wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 {
     route_cancel_point();
     NAMED(fd, emu_accept4(self, fd, address, size, flags),
-          session_new_fd(NATIVE4(SYS_accept4, fd, address, size, flags)));
+          (int)native_accept(fd, address, size, flags));
 }
 
 int wrap_getsockname(int fd, struct sockaddr *address, socklen_t *size)
 {
-    NAMED(fd, emu_getsockname(self, fd, address, size),
-          PLAIN(RAW3(SYS_getsockname, fd, address, size)));
+    NAMED(fd, emu_getsockname(self, fd, address, size), (int)native_name(fd, false, address, size));
 }
 
 int wrap_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 {
-    NAMED(fd, emu_getpeername(self, fd, address, size),
-          PLAIN(RAW3(SYS_getpeername, fd, address, size)));
+    NAMED(fd, emu_getpeername(self, fd, address, size), (int)native_name(fd, true, address, size));
 }
 
 int wrap_shutdown(int fd, int how)

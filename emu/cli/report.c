@@ -177,8 +177,7 @@ static bool said_before(const struct report *report, uint32_t index, const char 
     char earlier[REMEDY_SIZE];
 
     for (uint32_t i = 0; i < index; i++) {
-        if (remedy_of(&report->entries[i], earlier, sizeof earlier) &&
-            strcmp(earlier, remedy) == 0)
+        if (remedy_of(&report->entries[i], earlier, sizeof earlier) && strcmp(earlier, remedy) == 0)
             return true;
     }
     return false;

@@ -17,6 +17,8 @@ static uint32_t make_end(const struct description_plan *plan, uint32_t slot)
         return ARENA_NONE;
     }
     description = description_at(index);
+    /* A sweep that finds it in the making believes this: what stood there is of an earlier life. */
+    atomic_store(&description->peer, ARENA_NONE);
     atomic_store(&description->state, DESCRIPTION_MAKING | slot << 8);
     description->kind = plan->kind;
     description->rx = plan->rx;
@@ -34,7 +36,6 @@ static uint32_t make_end(const struct description_plan *plan, uint32_t slot)
     atomic_store_explicit(&description->send_timeout_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&description->sample_fd, -1, memory_order_relaxed);
     atomic_store_explicit(&description->native, 0, memory_order_relaxed);
-    description->peer = ARENA_NONE;
     atomic_store_explicit(&description->phase, PHASE_CONNECTED, memory_order_relaxed);
     atomic_store_explicit(&description->pending, 0, memory_order_relaxed);
     atomic_store_explicit(&description->queued, 0, memory_order_relaxed);
@@ -54,6 +55,8 @@ static void free_end(uint32_t index)
 {
     struct description *description = description_at(index);
 
+    /* First: who reads the new generation doesn't take it for what belonged to the old peer. */
+    atomic_store(&description->peer, ARENA_NONE);
     atomic_fetch_add(&description->generation, 1);
     for (int i = 0; i < (int)HOLDER_WORDS; i++) {
         atomic_store_explicit(&description->holders[i], 0, memory_order_relaxed);
@@ -216,17 +219,41 @@ void description_accepted(struct description *server)
 
 static void bury_if_unheld(struct emu_task *self, uint32_t index);
 
-void description_mind_listener(struct emu_task *self, uint32_t index, uint32_t generation)
+void description_lose(struct emu_task *self, uint32_t index, uint32_t generation)
 {
     struct description *server = description_at(index);
     uint64_t queued = atomic_load(&server->queued);
     uint32_t place = (uint32_t)queued;
 
     if (queued >> 32 == generation && place != 0 && place != QUEUED_LOST &&
-        !description_is_queued(server) &&
         atomic_compare_exchange_strong(&server->queued, &queued,
                                        (uint64_t)generation << 32 | QUEUED_LOST)) {
         bury_if_unheld(self, index);
+    }
+}
+
+void description_mind_listener(struct emu_task *self, uint32_t index, uint32_t generation)
+{
+    uint64_t queued = atomic_load(&description_at(index)->queued);
+
+    /* What is asked about is in the word that description_lose() reads again, or is over. */
+    if (queued >> 32 == generation && !description_is_queued(description_at(index))) {
+        description_lose(self, index, generation);
+    }
+}
+
+/* The listener of a gateway is gone: nobody will ever answer. */
+static void refuse_doubtful(struct emu_task *self, uint32_t index, uint64_t queued)
+{
+    struct description *server = description_at(index);
+    uint32_t client = atomic_load(&server->peer);
+    uint32_t generation = atomic_load(&server->peer_generation);
+    bool doubt = description_is_vsock(server) && atomic_load(&server->vsock.flags) & VSOCK_DOUBT;
+
+    /* It may belong to another client by now, unless it stands in the queue still. */
+    if (doubt && client != ARENA_NONE &&
+        atomic_compare_exchange_strong(&server->queued, &queued, 0)) {
+        vsock_refuse(self, index, client, generation, ECONNRESET);
     }
 }
 
@@ -240,11 +267,14 @@ static void end_queued(struct emu_task *self, const struct description *listener
         struct description *server = description_at(i);
         uint64_t expected = description_queue_word(server, queued);
 
-        if (description_queue_place(server) == queued &&
-            atomic_load(&server->queued_generation) == generation &&
-            atomic_load(&server->state) == DESCRIPTION_LIVE &&
-            atomic_compare_exchange_strong(&server->queued, &expected,
-                                           description_queue_word(server, QUEUED_LOST))) {
+        if (description_queue_place(server) != queued ||
+            atomic_load(&server->queued_generation) != generation) {
+            continue;
+        }
+        if (atomic_load(&server->state) != DESCRIPTION_LIVE) {
+            refuse_doubtful(self, i, expected);
+        } else if (atomic_compare_exchange_strong(&server->queued, &expected,
+                                                  description_queue_word(server, QUEUED_LOST))) {
             bury_if_unheld(self, i);
         }
     }
@@ -357,12 +387,22 @@ static void empty_buf(struct emu_task *self, uint32_t index)
     lock_release(self, &buf->lock);
 }
 
+/* A gateway has it still, and closes it some day: that is no end of what the bufs serve then. */
+static void cut_off(struct description *server, const struct description *client)
+{
+    if (belongs_to(server, client)) {
+        server->rx_generation = ~atomic_load(&buf_at(client->tx)->generation);
+        server->tx_generation = ~atomic_load(&buf_at(client->rx)->generation);
+    }
+}
+
 void description_renew(struct emu_task *self, struct description *client)
 {
     uint32_t pending = atomic_load(&client->pending);
 
     if (pending != 0) {
         end_waiting(self, pending - 1, client);
+        cut_off(description_at(pending - 1), client);
     }
     atomic_store(&client->pending, 0);
     empty_buf(self, client->rx);
@@ -421,20 +461,20 @@ bool description_connect_client(struct emu_task *self, struct description *clien
     return true;
 }
 
-bool description_connect_server(struct emu_task *self, uint32_t index)
+bool description_connect_server(struct emu_task *self, uint32_t index, uint32_t generation)
 {
     struct description *server = description_at(index);
-    struct description *client = description_at(atomic_load(&server->peer));
-    uint32_t generation = atomic_load(&server->generation);
+    struct description *client;
 
     if (!begin_to_live(server, generation)) {
         return false;
     }
+    client = description_at(atomic_load(&server->peer)); /* of this one: it lives now */
     end_freshness(self, server->rx);
     lock_acquire(self, &buf_at(server->tx)->lock);
     /* A client that dies now waits for this lock before its record is anybody else's. */
     if (belongs_to(server, client) && atomic_load(&client->state) == DESCRIPTION_LIVE &&
-        may_connect(client)) {
+        atomic_load(&client->pending) == index + 1 && may_connect(client)) {
         connect_locked(client, index, generation);
     }
     lock_release(self, &buf_at(server->tx)->lock);
@@ -472,7 +512,8 @@ static void end_meetings(struct emu_task *self, struct description *description)
         end_queued(self, description);
     }
     if (description_is_vsock(description) && atomic_load(&description->vsock.flags) & VSOCK_DOUBT) {
-        vsock_refuse(self, description, ECONNRESET);
+        vsock_refuse(self, description_index(description), atomic_load(&description->peer),
+                     atomic_load(&description->peer_generation), ECONNRESET);
     }
     end_client(self, description);
 }
@@ -483,7 +524,7 @@ static void bury(struct emu_task *self, uint32_t index)
     struct description *description = description_at(index);
 
     description_disown(self, description);
-    names_forget(description);
+    names_forget(self, description);
     description_end(self, description);
     epoll_description_dies(self, description);
     end_meetings(self, description);
@@ -496,24 +537,40 @@ static void bury(struct emu_task *self, uint32_t index)
     free_end(index);
 }
 
+/* An acceptor holds it, then takes it off the queue: looked at the other way round. */
+static bool is_in_use(const struct description *description)
+{
+    return description_is_queued(description) || description_held(description);
+}
+
 /* Buries a description that nobody holds, unless somebody else does so already. */
 static void bury_if_unheld(struct emu_task *self, uint32_t index)
 {
     struct description *description = description_at(index);
     uint32_t live = DESCRIPTION_LIVE;
 
-    /* An acceptor holds it, then takes it off the queue: looked at the other way round. */
-    if (!description_is_queued(description) && !description_held(description) &&
-        atomic_compare_exchange_strong(&description->state, &live,
-                                       DESCRIPTION_DYING | self->process->slot << 8)) {
-        bury(self, index);
+    if (is_in_use(description) ||
+        !atomic_compare_exchange_strong(&description->state, &live,
+                                        DESCRIPTION_DYING | self->process->slot << 8)) {
+        return;
     }
+    if (is_in_use(description)) { /* since we looked, it was freed and made anew by others */
+        atomic_store(&description->state, DESCRIPTION_LIVE);
+        return;
+    }
+    bury(self, index);
 }
 
 void description_drop(struct emu_task *self, uint32_t index, uint32_t slot)
 {
     struct description *description = description_at(index);
+    uint32_t place = description_queue_place(description);
 
+    /* Who holds a server's side has accepted it, whether or not it came to say so. */
+    if (EMU_UNLIKELY(place != 0 && place != QUEUED_LOST) &&
+        description_held_by(description, slot)) {
+        description_accepted(description);
+    }
     atomic_fetch_and(&description->holders[slot / 64], ~(1ull << (slot % 64)));
     bury_if_unheld(self, index);
 }
@@ -560,12 +617,13 @@ static void sweep_bufs(struct emu_task *self, uint32_t slot)
  * A server's side whose connection isn't made belongs to its client while that lives, whoever made
  * it, and dies with it. Anything else that was in the making is nobody's.
  */
-static void sweep_unconnected(struct emu_task *self, uint32_t index, uint32_t making)
+static void sweep_unconnected(struct emu_task *self, uint32_t index, uint32_t making, uint32_t seen)
 {
     struct description *server = description_at(index);
+    /* `seen` was read first: if somebody frees it, what we see is another's, and nothing is done.
+     */
     uint32_t peer = atomic_load(&server->peer);
     uint32_t mine = self->process->slot << 8;
-    uint32_t waiting = waiting_state(atomic_load(&server->generation));
     bool lives = peer != ARENA_NONE && belongs_to(server, description_at(peer)) &&
                  atomic_load(&description_at(peer)->state) != DESCRIPTION_FREE;
 
@@ -576,8 +634,7 @@ static void sweep_unconnected(struct emu_task *self, uint32_t index, uint32_t ma
         if (atomic_compare_exchange_strong(&server->state, &making, DESCRIPTION_MAKING | mine)) {
             free_end(index);
         }
-    } else if (atomic_compare_exchange_strong(&server->state, &waiting, DESCRIPTION_DYING | mine) ||
-               atomic_compare_exchange_strong(&server->state, &making, DESCRIPTION_DYING | mine)) {
+    } else if (atomic_compare_exchange_strong(&server->state, &seen, DESCRIPTION_DYING | mine)) {
         bury(self, index);
     }
 }
@@ -591,15 +648,15 @@ void description_sweep(struct emu_task *self, uint32_t slot)
         struct description *description = description_at(i);
         uint32_t making = DESCRIPTION_MAKING | slot << 8;
         uint32_t dying = DESCRIPTION_DYING | slot << 8;
+        uint32_t seen = atomic_load(&description->state);
 
-        if (atomic_load(&description->state) == DESCRIPTION_LIVE) {
+        if (seen == DESCRIPTION_LIVE) {
             bury_if_unheld(self, i);
         } else if (atomic_compare_exchange_strong(&description->state, &dying,
                                                   DESCRIPTION_DYING | mine)) {
             bury(self, i);
-        } else if (DESCRIPTION_WAITING == (atomic_load(&description->state) & 0xff) ||
-                   atomic_load(&description->state) == making) {
-            sweep_unconnected(self, i, making);
+        } else if ((seen & 0xff) == DESCRIPTION_WAITING || seen == making) {
+            sweep_unconnected(self, i, making, seen);
         }
     }
     sweep_bufs(self, slot);

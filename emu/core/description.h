@@ -88,6 +88,7 @@ enum {
     VSOCK_GATEWAY = 1 << 1,  /* gets what nobody on the host listens for: vsock.h */
     VSOCK_DOUBT = 1 << 2,    /* accepted by a gateway that hasn't admitted it */
     VSOCK_USED = 1 << 3,     /* its placeholder has been connected once */
+    VSOCK_RENEWED = 1 << 5,  /* it was: an earlier connection may wait at a listener still */
     VSOCK_ZEROCOPY = 1 << 4, /* SO_ZEROCOPY: connect() fails, for no transport can */
 };
 
@@ -254,7 +255,7 @@ uint32_t description_pending(struct emu_task *self, struct description *client);
  */
 bool description_connect_client(struct emu_task *self, struct description *client, uint32_t server,
                                 uint32_t generation);
-bool description_connect_server(struct emu_task *self, uint32_t server);
+bool description_connect_server(struct emu_task *self, uint32_t server, uint32_t generation);
 
 /* The server's side is accepted by this process, which holds it. */
 void description_accepted(struct description *server);
@@ -268,14 +269,21 @@ void description_renew(struct emu_task *self, struct description *client);
  */
 void description_mind_listener(struct emu_task *self, uint32_t server, uint32_t generation);
 
+/*
+ * The kernel shows the client of a server's side that waits a hang-up: who accepted it, or had the
+ * listener, is dead. Nobody will take it up.
+ */
+void description_lose(struct emu_task *self, uint32_t server, uint32_t generation);
+
 /* A server's side is given to its acceptor before its connection is made: AF_VSOCK's gateway. */
 bool description_adopt(uint32_t server);
 
 /*
- * The server's side of a connection that is in doubt dies: its client learns that it is refused.
- * Defined by vsock.c, which stands above.
+ * The server's side of a connection that is in doubt dies: its client, as it was when that was
+ * made, learns that it is refused. Defined by vsock.c, which stands above.
  */
-void vsock_refuse(struct emu_task *self, struct description *server, int error);
+void vsock_refuse(struct emu_task *self, uint32_t server, uint32_t client,
+                  uint32_t client_generation, int error);
 
 /* The low half of `queued` when its listener is gone, and nobody has accepted it. */
 #define QUEUED_LOST UINT32_MAX
@@ -297,8 +305,8 @@ static inline uint32_t description_queue_place(const struct description *server)
 /* Whether it waits at a listener that lives. */
 bool description_is_queued(const struct description *server);
 
-/* Its name isn't found any more. Defined by names.c, which stands above. */
-void names_forget(struct description *description);
+/* Its name isn't found any more. Requires: no lock. Defined by names.c, which stands above. */
+void names_forget(struct emu_task *self, struct description *description);
 
 void description_hold(struct description *description, uint32_t slot);
 bool description_held_by(const struct description *description, uint32_t slot);

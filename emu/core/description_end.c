@@ -35,8 +35,8 @@ static void end_vsock(struct buf_state *state, uint32_t flags)
  * can: a blocked call pins its description, and poll learns of a closed number when it next looks.
  * A socket's unread data is dropped, and `reset`, the other end, learns of it.
  */
-static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags,
-                          struct description *reset, bool lost)
+static void end_direction(struct emu_task *self, uint32_t index, uint32_t generation,
+                          uint32_t flags, struct description *reset, bool lost)
 {
     struct socket_buf *buf = buf_at(index);
     struct wake_list list;
@@ -46,6 +46,10 @@ static void end_direction(struct emu_task *self, uint32_t index, uint32_t flags,
 
     wake_list_init(&list);
     lock_acquire(self, &buf->lock);
+    if (atomic_load(&buf->generation) != generation) {
+        lock_release(self, &buf->lock); /* of somebody else by now */
+        return;
+    }
     state = buf_state_locked(buf);
     vsock = state.kind >= DESCRIPTION_VSOCK_STREAM;
     if (reset && !vsock && (lost || unread_counts(&state)) && !(state.flags & BUF_READER_GONE)) {
@@ -75,13 +79,14 @@ void description_end(struct emu_task *self, struct description *description)
         return; /* the kernel tells the peer */
     }
     if (description->rx != ARENA_NONE) {
-        end_direction(self, description->rx, BUF_READER_GONE | (socket ? BUF_SHUT : 0),
+        end_direction(self, description->rx, description->rx_generation,
+                      BUF_READER_GONE | (socket ? BUF_SHUT : 0),
                       socket ? description_peer(description) : NULL,
                       description_queue_place(description) == QUEUED_LOST);
     }
     if (description->tx != ARENA_NONE) {
-        end_direction(self, description->tx, BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL,
-                      false);
+        end_direction(self, description->tx, description->tx_generation,
+                      BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL, false);
     }
 }
 
@@ -102,11 +107,16 @@ void description_end_other(struct emu_task *self, struct description *descriptio
         return;
     }
     if (description->tx != ARENA_NONE) {
-        end_direction(self, description->tx, BUF_READER_GONE | (socket ? BUF_SHUT : 0),
-                      socket ? description : NULL, peer_is_queued(description));
+        end_direction(self, description->tx, description->tx_generation,
+                      BUF_READER_GONE | (socket ? BUF_SHUT : 0), socket ? description : NULL,
+                      peer_is_queued(description));
     }
     if (description->rx != ARENA_NONE) {
-        end_direction(self, description->rx, BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL,
-                      false);
+        end_direction(self, description->rx, description->rx_generation,
+                      BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL, false);
+    }
+    if (socket && atomic_load(&description->peer) != ARENA_NONE) {
+        description_lose(self, atomic_load(&description->peer),
+                         atomic_load(&description->peer_generation));
     }
 }

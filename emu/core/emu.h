@@ -350,6 +350,9 @@ void emu_signal_info(siginfo_t *info);
  */
 void emu_task_clear(struct emu_task *self);
 
+/* So long is a hidden name of AF_UNIX, which emu_getsockname() and emu_getpeername() don't show. */
+#define EMU_HIDDEN_NAME_SIZE 27u
+
 /* The sum that EMU_NATIVE asks for: `result` of the real call (or -errno) and self->progress. */
 int64_t emu_native_result(struct emu_task *self, int64_t result);
 

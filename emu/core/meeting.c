@@ -18,6 +18,7 @@ static const char hidden_word[8] = "sockrig\n";
 
 #define NAME_AT     (offsetof(struct sockaddr_un, sun_path) + 1)
 #define HIDDEN_SIZE (NAME_AT + sizeof(struct hidden_name))
+static_assert(HIDDEN_SIZE == EMU_HIDDEN_NAME_SIZE, "what the shim knows them by");
 
 void meeting_name(const struct description *description, struct meeting_address *ret_address)
 {
@@ -34,6 +35,14 @@ void meeting_name(const struct description *description, struct meeting_address 
     ret_address->size = HIDDEN_SIZE;
 }
 
+static bool has_name(int fd, const struct meeting_address *address)
+{
+    struct meeting_address own = { .size = sizeof own.at };
+
+    return host_getsockname(fd, &own.at, &own.size) == 0 && own.size == address->size &&
+           memcmp(&own.at, &address->at, own.size) == 0;
+}
+
 int meeting_hide(struct description *description, int fd)
 {
     struct meeting_address address;
@@ -44,6 +53,9 @@ int meeting_hide(struct description *description, int fd)
     }
     meeting_name(description, &address);
     rc = host_bind(fd, &address.at, address.size);
+    if (rc == -EINVAL && has_name(fd, &address)) {
+        rc = 0; /* whoever did it was killed before it could say so */
+    }
     if (rc == 0) {
         atomic_store(&description->hidden, 1);
     }
@@ -103,9 +115,13 @@ int meeting_prepare(struct emu_task *self, struct description *client, int fd,
     if (rc < 0) {
         return rc;
     }
+    atomic_store(&server->handed_over, 0);
     server->queued_order = atomic_fetch_add(&arena->header.queued_count, 1);
     atomic_store(&server->queued_generation, atomic_load(&listener->generation));
     atomic_store(&server->queued, description_queue_word(server, description_index(listener) + 1));
+    if (atomic_load(&listener->handed_over)) { /* just now: it may have looked for us before */
+        atomic_store(&server->handed_over, 1);
+    }
     *ret_meeting = (struct meeting){ index, atomic_load(&server->generation) };
     return 0;
 }
@@ -119,11 +135,40 @@ void meeting_failed(struct meeting meeting)
     }
 }
 
-void meeting_done(struct emu_task *self, struct description *client, struct meeting meeting)
+bool meeting_done(struct emu_task *self, struct description *client, struct meeting meeting)
 {
-    if (description_connect_client(self, client, meeting.server, meeting.generation)) {
-        description_mind_listener(self, meeting.server, meeting.generation);
+    const struct description *server = description_at(meeting.server);
+
+    if (!description_connect_client(self, client, meeting.server, meeting.generation)) {
+        return true;
     }
+    if (atomic_load(&server->handed_over) &&
+        atomic_load(&server->generation) == meeting.generation) {
+        return false;
+    }
+    description_mind_listener(self, meeting.server, meeting.generation);
+    return true;
+}
+
+bool meeting_resume(struct emu_task *self, struct description *client, int fd)
+{
+    uint32_t pending = atomic_load(&client->pending);
+    struct meeting_address peer = { .size = sizeof peer.at };
+    const struct description *server;
+    struct meeting meeting;
+
+    if (EMU_LIKELY(pending == 0)) {
+        return false;
+    }
+    server = description_at(pending - 1);
+    meeting.server = pending - 1;
+    meeting.generation = atomic_load(&server->generation);
+    if (description_queue_place(server) == 0 || (atomic_load(&server->vsock.flags) & VSOCK_DOUBT) ||
+        host_getpeername(fd, &peer.at, &peer.size) < 0) {
+        return false;
+    }
+    meeting_done(self, client, meeting);
+    return true;
 }
 
 /* Whether it waits at the listener, and is for this client; or for one of this name. */
@@ -142,45 +187,57 @@ static bool is_wanted(const struct description *server, const struct description
 }
 
 /* The oldest: a name may have been used again, by a later client. */
-static uint32_t search(const struct description *listener, uint32_t client, uint32_t generation,
-                       const struct name_key *name)
+static bool search(const struct description *listener, uint32_t client, uint32_t generation,
+                   const struct name_key *name, struct meeting *ret_meeting)
 {
     uint32_t used = atomic_load_explicit(&arena->header.descriptions.fresh, memory_order_acquire);
-    uint32_t found = ARENA_NONE;
+    uint32_t order = 0;
+    bool found = false;
 
     for (uint32_t i = 0; i < used; i++) {
         const struct description *server = description_at(i);
+        uint32_t now = atomic_load(&server->generation); /* first: is_wanted() is of that one */
 
         if (is_wanted(server, listener, client, generation, name) &&
-            (found == ARENA_NONE ||
-             (int32_t)(server->queued_order - description_at(found)->queued_order) < 0)) {
-            found = i;
+            (!found || (int32_t)(server->queued_order - order) < 0)) {
+            *ret_meeting = (struct meeting){ i, now };
+            order = server->queued_order;
+            found = true;
         }
     }
     return found;
 }
 
-uint32_t meeting_find(const struct description *listener, const struct meeting_address *peer)
+/* The server's side of a client that lives, hence lives itself. */
+static bool find_pending(const struct description *client, uint32_t generation,
+                         struct meeting *ret_meeting)
 {
-    const struct description *client;
+    uint32_t pending = atomic_load(&client->pending);
+
+    if (pending == 0) {
+        return false;
+    }
+    *ret_meeting = (struct meeting){ pending - 1,
+                                     atomic_load(&description_at(pending - 1)->generation) };
+    return atomic_load(&client->generation) == generation; /* last: so it did when we looked */
+}
+
+bool meeting_find(const struct description *listener, const struct meeting_address *peer,
+                  struct meeting *ret_meeting)
+{
     struct name_key name;
     uint32_t index;
     uint32_t generation;
-    uint32_t pending;
 
     if (peer->size <= NAME_AT - 1) {
-        return ARENA_NONE;
+        return false;
     }
     if (!meeting_is_hidden(peer, &index, &generation)) {
         name = key_of_address(peer);
-        return search(listener, 0, 0, &name);
+        return search(listener, 0, 0, &name, ret_meeting);
     }
-    client = description_at(index);
-    pending = atomic_load(&client->pending);
-    if (pending != 0 && atomic_load(&client->generation) == generation) {
-        return pending - 1;
-    }
-    return search(listener, index, generation, NULL); /* closed before it was accepted */
+    return find_pending(description_at(index), generation, ret_meeting) ||
+           search(listener, index, generation, NULL, ret_meeting); /* it was closed meanwhile */
 }
 
 static bool is_name_of(const struct meeting_address *address, uint32_t index, uint32_t generation)

@@ -54,14 +54,25 @@ int meeting_prepare(struct emu_task *self, struct description *client, int fd,
 /* connect() has failed: the server's side waits nowhere. */
 void meeting_failed(struct meeting meeting);
 
-/* connect() has succeeded. If the listener has died meanwhile the client sees what Linux shows. */
-void meeting_done(struct emu_task *self, struct description *client, struct meeting meeting);
+/*
+ * connect() has succeeded. If the listener has died meanwhile the client sees what Linux shows.
+ * False: connections of the listener became the kernel's while this one waited for its turn. So
+ * must the client's; then description_mind_listener() is the caller's to call.
+ */
+bool meeting_done(struct emu_task *self, struct description *client, struct meeting meeting);
 
 /*
- * The server's side of the connection that the kernel's accept() gave with this peer's address, or
- * ARENA_NONE: the client isn't of this session, or is dead.
+ * The kernel may have connected a socket that hasn't a peer here: whoever called connect() was
+ * killed before meeting_done(). True: it is done now. `fd` is its placeholder.
  */
-uint32_t meeting_find(const struct description *listener, const struct meeting_address *peer);
+bool meeting_resume(struct emu_task *self, struct description *client, int fd);
+
+/*
+ * The server's side of the connection that the kernel's accept() gave with this peer's address.
+ * False: the client isn't of this session, or is dead.
+ */
+bool meeting_find(const struct description *listener, const struct meeting_address *peer,
+                  struct meeting *ret_meeting);
 
 /*
  * Whether `fd`, which may be of another process, is the description's placeholder: by its hidden

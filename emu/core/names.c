@@ -91,16 +91,19 @@ int names_enter_locked(struct description *description)
         _Atomic uint64_t *slot = slot_at(place + i);
 
         if (!entry_holder(atomic_load(slot))) {
-            atomic_store(&description->named, 1);
             atomic_store(slot, entry_of(description));
+            atomic_store(&description->named, 1); /* it is true from now on */
             return 0;
         }
     }
     return -ENOMEM;
 }
 
-/* Behind the last entry of a row nothing is looked for: entries that hold no more become free. */
-static void tidy(uint64_t place)
+/*
+ * Behind the last entry of a row nothing is looked for: entries that hold no more become free.
+ * Requires: names_lock, else a name that is being entered behind one of them would be lost.
+ */
+static void tidy_locked(uint64_t place)
 {
     for (uint32_t i = 0; i < EMU_NAME_PROBES; i++) {
         uint64_t entry = atomic_load(slot_at(place - i));
@@ -108,12 +111,11 @@ static void tidy(uint64_t place)
         if (entry == 0 || entry_holder(entry) || atomic_load(slot_at(place - i + 1)) != 0) {
             break;
         }
-        /* Somebody may enter a name here at this moment: then it stays. */
-        atomic_compare_exchange_strong(slot_at(place - i), &entry, 0);
+        atomic_store(slot_at(place - i), 0);
     }
 }
 
-void names_forget(struct description *description)
+void names_forget(struct emu_task *self, struct description *description)
 {
     uint64_t place = place_of(description->name);
     uint64_t entry = entry_of(description);
@@ -121,12 +123,14 @@ void names_forget(struct description *description)
     if (atomic_exchange(&description->named, 0) == 0) {
         return;
     }
+    names_lock(self);
     for (uint32_t i = 0; i < EMU_NAME_PROBES; i++) {
         if (atomic_load(slot_at(place + i)) == entry) {
-            tidy(place + i);
+            tidy_locked(place + i);
             break;
         }
     }
+    names_unlock(self);
 }
 
 struct description *names_find(struct name_key name, uint32_t *at)

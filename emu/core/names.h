@@ -7,9 +7,9 @@
  * entry is one word, and true while the description has the same generation and still says that it
  * is named. An entry that isn't true any more is overwritten by a later one.
  *
- * Locking: who enters a name holds names_lock(), so that looking and entering are one step; finding
- * takes no lock. A kill between the two words leaves a description that says it has a name which
- * nobody finds.
+ * Locking: who enters a name holds names_lock(), so that looking and entering are one step, and who
+ * forgets one takes it, since that shortens rows; finding takes no lock. The slot is
+ * written before the word in the description: a kill in between leaves an entry that isn't true.
  */
 #ifndef EMU_NAMES_H
 #define EMU_NAMES_H

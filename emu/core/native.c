@@ -404,10 +404,12 @@ static int listener_native(struct emu_task *self, struct description *listener)
     for (uint32_t i = 0; i < used; i++) {
         struct description *server = description_at(i);
 
-        if (atomic_load(&server->state) == DESCRIPTION_LIVE &&
-            description_queue_place(server) == description_index(listener) + 1 &&
-            description_is_queued(server) && atomic_load(&server->native) == DESCRIPTION_OURS &&
-            queued_native(self, server) < 0) {
+        if (description_queue_place(server) != description_index(listener) + 1) {
+            continue;
+        }
+        atomic_store(&server->handed_over, 1); /* before the look: a connect() may be under way */
+        if (atomic_load(&server->state) == DESCRIPTION_LIVE && description_is_queued(server) &&
+            atomic_load(&server->native) == DESCRIPTION_OURS && queued_native(self, server) < 0) {
             rc = -EBUSY;
         }
     }

@@ -39,11 +39,14 @@ int64_t emu_bind(struct emu_task *self, int fd, const struct sockaddr *address, 
                                              : unix_bind(self, fd, description, address, (int)size);
 }
 
-/* From now on the kernel tells who waits at it. */
+/*
+ * From now on the kernel tells who waits at it. A kill between the two leaves a listener whose
+ * connections are the kernel's, until it listens again.
+ */
 static void begin_to_listen(struct emu_task *self, struct description *description)
 {
-    atomic_store(&description->phase, PHASE_LISTENING);
     atomic_store(&description->native, DESCRIPTION_LISTENER);
+    atomic_store(&description->phase, PHASE_LISTENING);
     epoll_hand_over(self, description);
     description_wake(self, description, POLLNVAL);
 }
@@ -52,7 +55,7 @@ int64_t emu_listen(struct emu_task *self, int fd, int backlog)
 {
     struct description *description = find_socket(fd);
     uint32_t most = self->process->options.backlog;
-    int64_t rc = 0;
+    int64_t rc;
 
     if (!description) {
         return EMU_NATIVE;
@@ -61,9 +64,8 @@ int64_t emu_listen(struct emu_task *self, int fd, int backlog)
     if (find_socket(fd) != description) {
         return EMU_NATIVE;
     }
-    if (description_is_vsock(description)) {
-        rc = vsock_listen(self, fd, description);
-    }
+    rc = description_is_vsock(description) ? vsock_listen(self, fd, description)
+                                           : unix_listen(self, fd, description);
     if (rc < 0) {
         return rc;
     }
@@ -72,7 +74,7 @@ int64_t emu_listen(struct emu_task *self, int fd, int backlog)
     }
     rc = host_listen(fd, backlog);
     if (rc == 0 && atomic_load(&description->phase) == PHASE_FRESH &&
-        atomic_load(&description->native) == DESCRIPTION_OURS) {
+        atomic_load(&description->native) != DESCRIPTION_HANDED_OVER) {
         begin_to_listen(self, description);
     }
     return rc;
@@ -80,14 +82,15 @@ int64_t emu_listen(struct emu_task *self, int fd, int backlog)
 
 int64_t emu_connect(struct emu_task *self, int fd, const struct sockaddr *address, socklen_t size)
 {
-    struct description *description = find_socket(fd);
+    struct description *description = fdtab_get_any(fd);
 
-    if (!description) {
+    if (!description || !description_is_socket(description)) {
         return EMU_NATIVE;
     }
     /* As in Linux the call holds the socket, whatever another thread does to the number. */
     CHANNEL_PIN(pin, self, description_index(description));
-    if (find_socket(fd) != description) {
+    if (fdtab_get_any(fd) != description ||
+        (description_is_vsock(description) && !find_socket(fd))) {
         return EMU_NATIVE;
     }
     return description_is_vsock(description)
@@ -95,22 +98,39 @@ int64_t emu_connect(struct emu_task *self, int fd, const struct sockaddr *addres
                : unix_connect(self, fd, description, address, (int)size);
 }
 
-/* The new number stands for the server's side. False: that had died, with its client. */
-static bool take_up(struct emu_task *self, int fd, uint32_t server, int flags)
+/*
+ * A client whose attempt ended before it was accepted connects again under the same hidden name:
+ * what the kernel has of the earlier attempt is closed at the other end, while the client lives.
+ */
+static bool is_of_earlier_attempt(int fd, const struct description *server)
 {
-    struct description *description = description_at(server);
+    const struct description *client = description_peer(server);
+
+    return client && (atomic_load(&client->vsock.flags) & VSOCK_RENEWED) &&
+           (host_poll_one(fd, 0) & POLLHUP);
+}
+
+/* The new number stands for the server's side. False: that had died, with its client. */
+static bool take_up(struct emu_task *self, int fd, struct meeting meeting, int flags)
+{
+    struct description *description = description_at(meeting.server);
+    uint32_t small = self->process->options.sock_buffer / 2; /* the kernel stores the double */
     bool doubt = description_is_vsock(description) &&
                  (atomic_load(&description->vsock.flags) & VSOCK_DOUBT);
 
-    if (!(doubt ? description_adopt(server) : description_connect_server(self, server))) {
+    if (!(doubt ? description_adopt(meeting.server)
+                : description_connect_server(self, meeting.server, meeting.generation))) {
         return false;
+    }
+    description_hold(description, self->process->slot);
+    if (small != 0 && !description_is_vsock(description)) { /* as its bufs are: --sock-buffer */
+        host_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     }
     atomic_store(&description->status, (uint32_t)flags & SOCK_NONBLOCK);
     atomic_store_explicit(&description->sample_fd, fd, memory_order_relaxed);
     description->maker = self->process->slot;
-    description_hold(description, self->process->slot);
     meeting_identify(description, fd);
-    fdtab_set(self, fd, server);
+    fdtab_set(self, fd, meeting.server);
     description_accepted(description);
     return true;
 }
@@ -168,19 +188,22 @@ int64_t emu_accept4(struct emu_task *self, int fd, struct sockaddr *ret_address,
         struct meeting_address peer = { .size = sizeof peer.at };
         int64_t got = wait_in_kernel(self, SYS_accept4, fd, (long)&peer.at, (long)&peer.size,
                                      flags);
-        uint32_t server;
+        struct meeting meeting;
 
         if (got < 0) {
             return got;
         }
         emu_fd_invalidate(self, (int)got);
-        server = meeting_find(listener, &peer);
-        if ((server != ARENA_NONE && (unsigned)got < EMU_MAX_FDS &&
-             take_up(self, (int)got, server, flags)) ||
+        if ((meeting_find(listener, &peer, &meeting) && (unsigned)got < EMU_MAX_FDS &&
+             !is_of_earlier_attempt((int)got, description_at(meeting.server)) &&
+             take_up(self, (int)got, meeting, flags)) ||
             is_welcome(self, listener)) {
             return give_to_guest(self, (int)got, &peer, ret_address, ret_size);
         }
         host_close((int)got);
+        if (find_socket(fd) != listener) {
+            break; /* another thread has closed the number: it may be anything by now */
+        }
     }
     return -ECONNABORTED;
 }
@@ -188,6 +211,20 @@ int64_t emu_accept4(struct emu_task *self, int fd, struct sockaddr *ret_address,
 int64_t emu_accept(struct emu_task *self, int fd, struct sockaddr *ret_address, socklen_t *ret_size)
 {
     return emu_accept4(self, fd, ret_address, ret_size, 0);
+}
+
+/* Of a socket that came over another one, or through an exec after it was handed over. */
+static int64_t hide_name(int fd, bool peer, void *ret_address, socklen_t *ret_size)
+{
+    struct meeting_address address = { .size = sizeof address.at };
+    uint32_t index;
+    uint32_t generation;
+    int rc = peer ? host_getpeername(fd, &address.at, &address.size)
+                  : host_getsockname(fd, &address.at, &address.size);
+
+    return rc == 0 && meeting_is_hidden(&address, &index, &generation)
+               ? meeting_store(&address, ret_address, ret_size)
+               : EMU_NATIVE;
 }
 
 /* The kernel's name of a socket, without what is hidden. */
@@ -198,7 +235,7 @@ static int64_t get_name(int fd, bool peer, void *ret_address, socklen_t *ret_siz
     int rc;
 
     if (!description || !description_is_socket(description)) {
-        return EMU_NATIVE;
+        return hide_name(fd, peer, ret_address, ret_size);
     }
     if (description_is_vsock(description)) {
         return vsock_getname(description, peer, ret_address, ret_size);

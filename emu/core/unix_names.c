@@ -76,6 +76,17 @@ int64_t unix_bind(struct emu_task *self, int fd, struct description *description
     return rc;
 }
 
+int64_t unix_listen(struct emu_task *self, int fd, struct description *description)
+{
+    if (atomic_load(&description->hidden)) {
+        return -EINVAL; /* only the hidden name is bound */
+    }
+    if (!atomic_load(&description->named) && atomic_load(&description->phase) == PHASE_FRESH) {
+        enter_name(self, fd, description); /* who bound it may have been killed before it did */
+    }
+    return 0;
+}
+
 /* `*` and `?` as in glob(7), but that they match slashes too. */
 static bool matches(const char *pattern, const char *text)
 {
@@ -153,39 +164,54 @@ static int64_t connect_inside(struct emu_task *self, int fd, struct description 
     }
     rc = wait_in_kernel(self, SYS_connect, fd, (long)&address->at, (long)address->size, 0);
     if (rc < 0) {
-        meeting_failed(meeting);
+        if (rc != -EISCONN) { /* another thread connected it, with the same server's side */
+            meeting_failed(meeting);
+        }
         return rc;
     }
     if (fdtab_get(fd) == description) {
         meeting_identify(description, fd);
     }
-    meeting_done(self, description, meeting);
+    if (!meeting_done(self, description, meeting)) {
+        if (fdtab_get(fd) == description) {
+            emu_native_one(self, fd);
+        }
+        description_mind_listener(self, meeting.server, meeting.generation);
+    }
     return 0;
 }
 
 int64_t unix_connect(struct emu_task *self, int fd, struct description *description,
                      const void *address, int size)
 {
+    /* An option may have made it so before it has a peer: where it goes is still judged. */
+    bool native = atomic_load(&description->native);
     struct description *bound;
     struct meeting_address own;
     struct name_key key;
     uint32_t at = 0;
 
-    if (atomic_load(&description->phase) != PHASE_FRESH || atomic_load(&description->native)) {
+    if (atomic_load(&description->phase) != PHASE_FRESH) {
         return EMU_NATIVE;
     }
+    if (!native && meeting_resume(self, description, fd)) {
+        return -EISCONN;
+    }
     if (!import(address, size, &own) || !find_key(description, &own, &key)) {
-        return connect_outside(self, fd, description, address, size);
+        return native ? EMU_NATIVE : connect_outside(self, fd, description, address, size);
     }
     bound = names_find(key, &at);
-    if (bound && atomic_load(&bound->phase) == PHASE_LISTENING &&
-        !atomic_load(&bound->handed_over) && bound->kind == description->kind) {
-        return connect_inside(self, fd, description, &own, bound);
-    }
     if (!bound && !may_leave(self, &own)) {
         emu_report_add(self, EMU_REPORT_REFUSED, "connect", AF_UNIX, type_of(description),
                        ECONNREFUSED);
         return -ECONNREFUSED;
+    }
+    if (bound && native) {
+        return EMU_NATIVE;
+    }
+    if (bound && atomic_load(&bound->phase) == PHASE_LISTENING &&
+        !atomic_load(&bound->handed_over) && bound->kind == description->kind) {
+        return connect_inside(self, fd, description, &own, bound);
     }
     return connect_outside(self, fd, description, address, size);
 }

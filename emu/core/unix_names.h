@@ -20,6 +20,9 @@
 int64_t unix_bind(struct emu_task *self, int fd, struct description *description,
                   const void *address, int size);
 
+/* Judges listen(): 0, or -errno. */
+int64_t unix_listen(struct emu_task *self, int fd, struct description *description);
+
 /* May block, in the kernel. */
 int64_t unix_connect(struct emu_task *self, int fd, struct description *description,
                      const void *address, int size);

@@ -117,6 +117,7 @@ static int bind_to(struct emu_task *self, struct description *description, uint3
     if (is_bound(&description->vsock)) {
         rc = -EINVAL;
     } else {
+        atomic_store(&description->named, 0); /* who was killed while it bound it, perhaps */
         rc = port == VMADDR_PORT_ANY ? take_any_port(description, cid)
                                      : take_port(description, cid, port);
     }
@@ -214,10 +215,14 @@ int64_t vsock_getname(const struct description *description, bool peer, void *re
  */
 static bool give_up(struct emu_task *self, struct description *client, uint64_t deadline_ns)
 {
-    struct socket_buf *buf = buf_at(client->rx);
+    uint32_t rx = client->rx; /* none: it was closed, and its record is something else's by now */
+    struct socket_buf *buf = rx != ARENA_NONE ? buf_at(rx) : NULL;
     uint32_t connecting = VSOCK_CONNECTING;
     bool given;
 
+    if (!buf) {
+        return false;
+    }
     lock_acquire(self, &buf->lock);
     given = atomic_load(&client->vsock.deadline_ns) == deadline_ns &&
             atomic_compare_exchange_strong(&client->vsock.sock, &connecting, VSOCK_UNCONNECTED);
@@ -238,21 +243,27 @@ static void refuse(struct emu_task *self, struct description *client, int error)
     description_wake(self, client, POLLERR);
 }
 
-void vsock_refuse(struct emu_task *self, struct description *server, int error)
+void vsock_refuse(struct emu_task *self, uint32_t server, uint32_t client_index,
+                  uint32_t client_generation, int error)
 {
-    struct socket_buf *buf = buf_at(server->tx);
-    struct description *client = description_at(atomic_load(&server->peer));
+    struct description *client;
+    struct socket_buf *buf;
     bool alive;
 
-    lock_acquire(self, &buf->lock); /* see description_connect() */
-    alive = atomic_load(&server->peer_generation) == atomic_load(&client->generation) &&
-            atomic_load(&client->state) == DESCRIPTION_LIVE &&
-            atomic_load(&client->vsock.state) == VSOCK_SYN_SENT;
-    if (alive) {
-        atomic_store(&client->vsock.state, VSOCK_CLOSE);
-        atomic_store(&client->error, error);
+    if (client_index == ARENA_NONE) {
+        return; /* whoever buried it before was killed: that has been said */
     }
-    atomic_fetch_and(&server->vsock.flags, ~(uint32_t)VSOCK_DOUBT);
+    client = description_at(client_index);
+    buf = buf_at(client->rx);
+    lock_acquire(self, &buf->lock); /* see description_connect_server() */
+    alive = atomic_load(&client->generation) == client_generation &&
+            atomic_load(&client->state) == DESCRIPTION_LIVE &&
+            atomic_load(&client->pending) == server + 1 && /* else it tries again by now */
+            atomic_load(&client->vsock.state) == VSOCK_SYN_SENT;
+    if (alive) { /* in this order: whoever finds us dead in between says it once more */
+        atomic_store(&client->error, error);
+        atomic_store(&client->vsock.state, VSOCK_CLOSE);
+    }
     lock_release(self, &buf->lock);
     if (alive) {
         description_wake(self, client, POLLERR);
@@ -339,6 +350,7 @@ static int meet(struct emu_task *self, int fd, struct description *client,
     struct description *server;
     struct meeting meeting;
     bool doubt = atomic_load(&listener->vsock.flags) & VSOCK_GATEWAY;
+    int rc;
 
     if (listener->kind != client->kind ||
         meeting_prepare(self, client, fd, listener, &meeting) < 0) {
@@ -349,11 +361,14 @@ static int meet(struct emu_task *self, int fd, struct description *client,
     vsock_set_credit(self, client, server);
     atomic_fetch_or(&server->vsock.flags, doubt ? VSOCK_DOUBT : 0);
     meeting_name(listener, &address);
-    if (connect_placeholder(fd, &address) < 0) {
+    rc = connect_placeholder(fd, &address);
+    if (rc == 0 || rc == -EISCONN) { /* the latter when somebody was killed in between here */
+        atomic_fetch_or(&client->vsock.flags, VSOCK_USED);
+    }
+    if (rc < 0) {
         meeting_failed(meeting);
         return -ECONNRESET; /* nobody listens any more, or the backlog is full */
     }
-    atomic_fetch_or(&client->vsock.flags, VSOCK_USED);
     if (!doubt) {
         meeting_done(self, client, meeting);
     }
@@ -428,6 +443,7 @@ static int renew(struct emu_task *self, struct description *client)
     atomic_store(&client->identified, 0);
     atomic_store(&client->hidden, 0);
     description_renew(self, client);
+    atomic_fetch_or(&client->vsock.flags, VSOCK_RENEWED);
     atomic_fetch_and(&client->vsock.flags, ~(uint32_t)VSOCK_USED);
     return 0;
 }
@@ -480,6 +496,7 @@ static int begin(struct emu_task *self, int fd, struct description *client, cons
                  int size)
 {
     struct vsock_end *end = &client->vsock;
+    uint32_t unconnected = VSOCK_UNCONNECTED;
     struct sockaddr_vm wanted;
     struct vsock_route route;
     int rc = import(address, size, &wanted);
@@ -501,8 +518,10 @@ static int begin(struct emu_task *self, int fd, struct description *client, cons
         return rc;
     }
     atomic_store(&client->error, 0); /* of an earlier attempt */
+    if (!atomic_compare_exchange_strong(&end->sock, &unconnected, VSOCK_CONNECTING)) {
+        return -EALREADY; /* another thread was quicker */
+    }
     atomic_store(&client->phase, PHASE_CONNECTING);
-    atomic_store(&end->sock, VSOCK_CONNECTING);
     request(self, fd, client, &route);
     return 0;
 }
@@ -578,7 +597,7 @@ int64_t vsock_connect(struct emu_task *self, int fd, struct description *client,
     case VSOCK_CONNECTED: return -EISCONN;
     case VSOCK_DISCONNECTING: return -EINVAL;
     case VSOCK_CONNECTING:
-        if (nonblock) {
+        if (!meeting_resume(self, client, fd) && nonblock) {
             return -EALREADY;
         }
         break;
@@ -600,19 +619,35 @@ int64_t vsock_connect(struct emu_task *self, int fd, struct description *client,
 
 /* ---- The gateway's options ---- */
 
+/* Not so when the client has given up, or tries again. */
+static bool is_connected_to(const struct description *server)
+{
+    const struct description *client = description_peer(server);
+
+    return client && description_is_connected(client) &&
+           atomic_load(&client->peer) == description_index(server) &&
+           atomic_load(&client->peer_generation) == atomic_load(&server->generation);
+}
+
 static int64_t admit(struct emu_task *self, struct description *server, int verdict)
 {
     uint32_t index = description_index(server);
+    bool connected;
 
     if (!(atomic_load(&server->vsock.flags) & VSOCK_DOUBT) || verdict < 0) {
         return -EINVAL;
     }
     if (verdict != 0) {
-        vsock_refuse(self, server, verdict);
+        vsock_refuse(self, index, atomic_load(&server->peer), atomic_load(&server->peer_generation),
+                     verdict);
+        atomic_fetch_and(&server->vsock.flags, ~(uint32_t)VSOCK_DOUBT);
         return 0;
     }
+    connected = description_connect_server(self, index, atomic_load(&server->generation)) &&
+                is_connected_to(server);
+    /* Not before: who finds us dead in between refuses, unless it is connected. */
     atomic_fetch_and(&server->vsock.flags, ~(uint32_t)VSOCK_DOUBT);
-    if (!description_connect_server(self, index) || !description_peer(server)) {
+    if (!connected) {
         return -ECONNRESET; /* it has given up */
     }
     description_wake(self, server, POLLHUP); /* a change of state: no key */

@@ -278,11 +278,25 @@ static int64_t sleep_now(struct emu_task *self, struct task_record *record, uint
     return rc;
 }
 
+/* A call that the kernel blocks in is known by its frame, too: what it pinned outlives a jump. */
+struct kernel_guard {
+    struct emu_task *self;
+    const void *frame;
+};
+
+static void kernel_guard_undo(struct kernel_guard *guard)
+{
+    guard->self->wait_frame = guard->frame;
+}
+
 int64_t wait_in_kernel(struct emu_task *self, long number, long a, long b, long c, long d)
 {
+    struct kernel_guard guard
+        __attribute__((unused, cleanup(kernel_guard_undo))) = { self, self->wait_frame };
     int critical = self->critical;
     int64_t rc;
 
+    self->wait_frame = __builtin_frame_address(0);
     self->critical = 0; /* and so it stays when the call is left by a jump or an exception */
     if (self->signals_put_off && self->process->deliver) {
         self->process->deliver(self);

@@ -69,8 +69,8 @@ static void forbidden(int type)
         int error;
     } cases[] = { { 0755, 0777, 0 }, { 0755, 0555, EACCES }, { 0600, 0777, EACCES } };
     for (int i = 0; i < 3; i++) {
-        CHECK_OK(chmod(unix_path_of(&folder), cases[i].folder));
         CHECK_OK(chmod(unix_path_of(&name), cases[i].file));
+        CHECK_OK(chmod(unix_path_of(&folder), cases[i].folder));
         pid_t pid = guest_fork();
         if (pid == 0) {
             if (geteuid() == 0) {

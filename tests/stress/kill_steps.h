@@ -74,12 +74,25 @@ static struct progress *progress;
 
 #define CHECK_EQUAL(actual, expected) check_equal(#actual, (actual), (expected), __LINE__)
 
+/* Addresses of the instructions of one call, in the order in which they ran. */
+static uintptr_t trace[STEPS_MAX];
+static unsigned long trace_length;
+
+/* Where it was killed, for addr2line -e on this program. */
+static inline void print_place(void)
+{
+    extern char __executable_start;
+
+    printf("%s: killed at step %lu, %#lx: ", scenario_name, killed_at,
+           killed_at < trace_length ? trace[killed_at] - (uintptr_t)&__executable_start : 0);
+}
+
 static inline void check_equal(const char *what, int64_t actual, int64_t expected, int line)
 {
     if (actual == expected)
         return;
-    printf("%s: killed at step %lu: %s is %lld, not %lld (line %d)\n", scenario_name, killed_at,
-           what, (long long)actual, (long long)expected, line);
+    print_place();
+    printf("%s is %lld, not %lld (line %d)\n", what, (long long)actual, (long long)expected, line);
     exit(1);
 }
 
@@ -87,7 +100,8 @@ static inline void check(bool holds, const char *what)
 {
     if (holds)
         return;
-    printf("%s: killed at step %lu: %s\n", scenario_name, killed_at, what);
+    print_place();
+    printf("%s\n", what);
     exit(1);
 }
 
@@ -281,9 +295,6 @@ static inline bool lists_torn(void)
     return false;
 }
 
-/* Addresses of the instructions of one call, in the order in which they ran. */
-static uintptr_t trace[STEPS_MAX];
-static unsigned long trace_length;
 static unsigned long slept_at; /* the step at which it stood in a queue first; 0: never */
 
 static inline void wait_for_trap(pid_t child)

@@ -293,6 +293,59 @@ static void storm_client(struct vsock_side *side)
     }
 }
 
+/* A server that closes at once: accepted and gone before its client is back from connect. */
+static void *ask_the_time(void *argument)
+{
+    const struct caller *caller = argument;
+    for (int i = 0; i < CALLS_EACH; i++) {
+        char text[16];
+        int fd = vsock_socket(SOCK_STREAM);
+        CHECK_OK(vsock_connect(fd, caller->side->peer_cid, caller->port));
+        CHECK_EQ(5, guest_read_all(fd, text, sizeof text));
+        CHECK_MEM("12:34", text, 5);
+        CHECK_ERR(EPIPE, send(fd, "?", 1, MSG_NOSIGNAL));
+        CHECK_OK(close(fd));
+    }
+    return NULL;
+}
+
+static void daytime_server(struct vsock_side *side)
+{
+    int listener = vsock_listen(side, SOCK_STREAM, CALLERS);
+    pid_t second = guest_fork();
+    for (int i = 0; i < CALLERS * CALLS_EACH / 2; i++) {
+        int fd = vsock_accept(listener);
+        CHECK_EQ(5, write(fd, "12:34", 5));
+        CHECK_OK(close(fd));
+    }
+    CHECK_OK(close(listener));
+    if (second == 0) {
+        _exit(0);
+    }
+    guest_wait_exit(second, 0);
+}
+
+static void daytime_client(struct vsock_side *side)
+{
+    struct guest_thread threads[CALLERS / 2];
+    pid_t pids[CALLERS / 2];
+    struct caller caller = { side, vsock_hear(side) };
+    for (int i = 0; i < CALLERS / 2; i++) {
+        pids[i] = guest_fork();
+        if (pids[i] == 0) {
+            ask_the_time(&caller);
+            _exit(0);
+        }
+    }
+    for (int i = 0; i < CALLERS / 2; i++) {
+        guest_thread_start(&threads[i], ask_the_time, &caller);
+    }
+    for (int i = 0; i < CALLERS / 2; i++) {
+        guest_thread_join(&threads[i]);
+        guest_wait_exit(pids[i], 0);
+    }
+}
+
 enum { GUEST = 3 };
 
 static const struct vsock_case cases[] = {
@@ -302,6 +355,7 @@ static const struct vsock_case cases[] = {
     { "orphans", orphans_server, orphans_client, 0, 0, true },
     { "exec", exec_server, exec_client, 0, 0, true },
     { "storm", storm_server, storm_client, 0, 0, true },
+    { "daytime", daytime_server, daytime_client, 0, 0, true },
     { "exec, guest", exec_server, exec_client, VSOCK_HOST, GUEST, true },
     { "storm, guest", storm_server, storm_client, GUEST, VSOCK_HOST, true },
 };
