@@ -410,4 +410,35 @@ void description_sweep(struct emu_task *self, uint32_t slot);
 /* Wakes everybody who waits on either of its directions. Requires: no lock. */
 void description_wake(struct emu_task *self, struct description *description, uint32_t events);
 
+/*
+ * ---- Between the files of this header; nobody else calls these ----
+ *
+ * description.c makes and frees, description_meet.c connects sockets, description_end.c says what
+ * an end means, description_sweep.c cleans up behind the dead.
+ */
+
+/* Fills one end in; it isn't live yet. Returns its index or ARENA_NONE. */
+uint32_t description_make(const struct description_plan *plan, uint32_t slot);
+
+/* Gives a description back to the table; nothing names it any more. */
+void description_free(uint32_t index);
+
+/* Frees the bufs of a plan that came to nothing. */
+void description_discard_bufs(struct emu_task *self, const struct description_plan *plan);
+
+/* The last steps of a description's life; each may be repeated. Requires: state is DYING. */
+void description_bury(struct emu_task *self, uint32_t index);
+
+/* Buries a description that nobody holds, unless somebody else does so already. */
+void description_bury_if_unheld(struct emu_task *self, uint32_t index);
+
+/* What else ends with a socket: a connection that was being made, those that wait at it. */
+void description_end_meetings(struct emu_task *self, struct description *description);
+
+/* Whether it is the server's side that was made for this client, which lives. */
+bool description_belongs_to(const struct description *server, const struct description *client);
+
+/* DESCRIPTION_WAITING of a record with this generation. */
+uint32_t description_waiting_state(uint32_t generation);
+
 #endif
