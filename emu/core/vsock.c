@@ -248,13 +248,18 @@ void vsock_refuse(struct emu_task *self, uint32_t server, uint32_t client_index,
 {
     struct description *client;
     struct socket_buf *buf;
+    uint32_t rx;
     bool alive;
 
     if (client_index == ARENA_NONE) {
         return; /* whoever buried it before was killed: that has been said */
     }
     client = description_at(client_index);
-    buf = buf_at(client->rx);
+    rx = client->rx;
+    if (rx == ARENA_NONE) {
+        return; /* it is gone, and its record something else's */
+    }
+    buf = buf_at(rx);
     lock_acquire(self, &buf->lock); /* see description_connect_server() */
     alive = atomic_load(&client->generation) == client_generation &&
             atomic_load(&client->state) == DESCRIPTION_LIVE &&
