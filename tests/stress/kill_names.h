@@ -15,9 +15,10 @@
 #include <sys/un.h>
 
 enum {
-    STRIDE = 11,      /* where nothing else is asked for */
-    SECOND = 20,      /* bytes of the second client that waits */
-    LIMIT_MS = 10000, /* that something is told */
+    STRIDE = 61,        /* where nothing else is asked for */
+    SECOND = 20,        /* bytes of the second client that waits */
+    LIMIT_MS = 10000,   /* that something is told */
+    ANSWER_US = 700000, /* a gateway that lives has answered by then, also step by step */
     TIME_OUT_US = 2000,
     PORT = 5000,
     NO_PORT = 5001, /* nobody has it */
@@ -475,6 +476,7 @@ static inline int ask_gateway(void)
     process.cid = GUEST;
     fd = make_socket(SOCK_STREAM | SOCK_NONBLOCK);
     process.cid = VMADDR_CID_HOST;
+    shorten_time_out(fd, ANSWER_US);
     CHECK_EQUAL(connect_to(fd, &address, size), -EINPROGRESS);
     emu_fcntl(&self, fd, F_SETFL, 0);
     return fd;
