@@ -81,7 +81,7 @@ struct vsock_end {
     uint8_t remote_flags;
     unsigned char remote_zero[3];
     uint16_t pad;
-    uint64_t rest[4];
+    uint64_t rest[12]; /* 9 cache lines, an odd number: neighbours share no set of the cache */
 };
 
 enum {
@@ -140,7 +140,7 @@ struct description {
     uint64_t rest[4];
     struct vsock_end vsock;
 };
-static_assert(sizeof(struct description) == 512, "arena.def gives 512");
+static_assert(sizeof(struct description) == 576, "arena.def gives 576");
 
 static inline struct description *description_at(uint32_t index)
 {
@@ -361,14 +361,6 @@ static inline uint32_t description_look(const struct description *description)
     uint32_t tx = writes != ARENA_NONE ? buf_bits(buf_at(writes)) : 0;
     uint32_t bits;
 
-    if (EMU_UNLIKELY(description->kind >= DESCRIPTION_VSOCK_STREAM) &&
-        description_is_vsock(description)) {
-        return vsock_readiness(description) | ((rx | tx) & BUF_NATIVE ? READINESS_HALF_NATIVE : 0);
-    }
-    if (EMU_UNLIKELY(rx & BUF_FRESH)) { /* unix_poll: writable, and TCP_CLOSE */
-        return POLLOUT | POLLWRNORM | POLLWRBAND | POLLHUP |
-               ((rx | tx) & BUF_NATIVE ? READINESS_HALF_NATIVE : 0);
-    }
     static_assert(BUF_IN == POLLIN && BUF_OUT == POLLOUT && BUF_READER_GONE == POLLERR &&
                       BUF_WRITER_GONE == POLLHUP && POLLIN << 6 == POLLRDNORM &&
                       POLLOUT << 6 == POLLWRNORM && POLLOUT << 7 == POLLWRBAND,
@@ -378,11 +370,17 @@ static inline uint32_t description_look(const struct description *description)
     if (EMU_UNLIKELY((rx | tx) & BUF_NATIVE)) {
         bits |= READINESS_HALF_NATIVE;
     }
-    if (!description_is_socket(description)) {
-        if (EMU_UNLIKELY(description->kind == DESCRIPTION_DEVICE)) {
-            return device_readiness(description);
-        }
+    if (description->kind < DESCRIPTION_STREAM) {
         return bits | (rx & BUF_WRITER_GONE) | (tx & BUF_READER_GONE);
+    }
+    if (EMU_UNLIKELY(description->kind > DESCRIPTION_SEQPACKET)) {
+        return description_is_vsock(description)
+                   ? vsock_readiness(description) | (bits & READINESS_HALF_NATIVE)
+               : description->kind == DESCRIPTION_DEVICE ? device_readiness(description)
+                                                         : 0;
+    }
+    if (EMU_UNLIKELY(rx & BUF_FRESH)) { /* unix_poll: writable, and TCP_CLOSE */
+        return POLLOUT | POLLWRNORM | POLLWRBAND | POLLHUP | (bits & READINESS_HALF_NATIVE);
     }
     bits |= (tx & BUF_OUT) << 7;
     if (EMU_UNLIKELY(rx & BUF_SHUT)) {
