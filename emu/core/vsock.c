@@ -210,8 +210,8 @@ int64_t vsock_getname(const struct description *description, bool peer, void *re
 /* ---- connect ---- */
 
 /*
- * Locks what description_connect() locks: whoever gives up and who connects it come one by one. The
- * deadline is that of the attempt which is given up.
+ * Locks what description_connect_server() locks: who gives up and who connects it come one by one.
+ * The deadline is that of the attempt which is given up.
  */
 static bool give_up(struct emu_task *self, struct description *client, uint64_t deadline_ns)
 {
