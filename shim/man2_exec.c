@@ -44,6 +44,21 @@ int exec_prepare(const char *path, bool inherited_only)
     return rc;
 }
 
+/* What other threads would change now, the new image might inherit unseen: they wait. */
+static void exec_freeze(bool on)
+{
+    struct emu_task *self = session_attached() && !route_in_spawned_child() ? route_enter() : NULL;
+
+    if (self && on) {
+        emu_exec_freeze(self);
+    } else if (self) {
+        emu_numbers_thaw(self);
+    }
+    if (self) {
+        route_exit(self);
+    }
+}
+
 /* Makes the exec, or returns -errno. `number` is SYS_execve or SYS_execveat. */
 static long exec_image(int directory, const char *path, const char *checked, char *const *argv,
                        char *const *envp, int flags)
@@ -59,11 +74,13 @@ static long exec_image(int directory, const char *path, const char *checked, cha
     } else if (!environment_build(envp, &environment)) {
         return -ENOMEM;
     }
+    exec_freeze(true);
     if (directory == AT_FDCWD && flags == 0) {
         result = RAW3(SYS_execve, path, argv, environment.vector);
     } else {
         result = RAW5(SYS_execveat, directory, path, argv, environment.vector, flags);
     }
+    exec_freeze(false); /* it failed */
     environment_free(&environment);
     return result;
 }

@@ -13,16 +13,32 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* Runs in the wrapper, which can refuse, and again as a handler, for forks inside libc. */
+/*
+ * The last handler before the fork itself, so that no handler of the program's runs while its other
+ * threads may change no numbers: it could want what one of them holds.
+ */
 static void before_fork(void)
 {
-    struct emu_task *self = NULL;
+    struct emu_task *self = session_attached() ? route_enter() : NULL;
 
-    if (shim_thread.fork_slot == 0 && session_attached()) {
-        self = route_enter();
+    if (!self) {
+        return;
     }
+    if (shim_thread.fork_slot == 0) { /* a fork inside libc */
+        shim_thread.fork_slot = emu_fork_reserve(self);
+    }
+    if (shim_thread.fork_slot > 0) {
+        emu_fork_hold(self, shim_thread.fork_slot);
+    }
+    route_exit(self);
+}
+
+static void in_parent(void)
+{
+    struct emu_task *self = session_attached() ? route_enter() : NULL;
+
     if (self) {
-        shim_thread.fork_slot = emu_fork_before(self);
+        emu_numbers_thaw(self);
         route_exit(self);
     }
 }
@@ -30,8 +46,13 @@ static void before_fork(void)
 /* False: the session is full, errno is set. */
 static bool may_fork(void)
 {
+    struct emu_task *self = session_attached() ? route_enter() : NULL;
+
     shim_thread.fork_slot = 0;
-    before_fork();
+    if (self) {
+        shim_thread.fork_slot = emu_fork_reserve(self);
+        route_exit(self);
+    }
     if (shim_thread.fork_slot < 0) {
         route_error(-EAGAIN);
         return false;
@@ -78,7 +99,7 @@ static pid_t after_fork(pid_t child)
 
 void process_watch_forks(void)
 {
-    pthread_atfork(before_fork, NULL, in_child);
+    pthread_atfork(before_fork, in_parent, in_child);
 }
 
 pid_t wrap_fork(void)
@@ -92,8 +113,12 @@ pid_t wrap_fork(void)
 pid_t wrap_bare_fork(void)
 {
     real__Fork_t fork_of_libc = real__Fork();
-    pid_t child = may_fork() ? fork_of_libc() : -1;
+    pid_t child = -1;
 
+    if (may_fork()) {
+        before_fork();
+        child = fork_of_libc();
+    }
     if (child == 0) {
         in_child();
         return 0;

@@ -256,9 +256,14 @@ int emu_process_rebuild(struct emu_task *self);
  * Brackets fork: before() in the parent, then after_parent() with the child's pid (or -1) there and
  * after_child() in the child, whose own record it adopts.
  *
- * before() returns a slot (> 0) to hand to the others, or -EAGAIN when the session is full.
+ * before() returns a slot (> 0) to hand to the others, or -EAGAIN when the session is full. It is
+ * reserve() and hold(): hold() makes the process's other threads wait that would make, copy or
+ * close an emulated descriptor, so that the child gets what the table says, until parent() or
+ * thaw().
  */
 int emu_fork_before(struct emu_task *self);
+int emu_fork_reserve(struct emu_task *self);
+void emu_fork_hold(struct emu_task *self, int slot);
 void emu_fork_parent(struct emu_task *self, int slot, int32_t child);
 void emu_fork_child(struct emu_task *self, int slot);
 
@@ -271,6 +276,12 @@ void emu_spawn_after(struct emu_task *self, int32_t child);
 
 /* Before exec: registers identities of what will be inherited. */
 void emu_exec_before(struct emu_task *self);
+
+/* Right before exec's system call: other threads' changes wait, as in emu_fork_hold(). */
+void emu_exec_freeze(struct emu_task *self);
+
+/* They go on: exec failed, or fork's parent is past the system call. May be repeated. */
+void emu_numbers_thaw(struct emu_task *self);
 
 /*
  * Makes every emulated channel of this process native: before an exec or spawn of a program that

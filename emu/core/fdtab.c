@@ -3,6 +3,7 @@
  */
 #include "fdtab.h"
 
+#include <stdint.h>
 #include <string.h>
 
 _Atomic uint64_t fdtab_entries[EMU_MAX_FDS];
@@ -15,6 +16,91 @@ static _Atomic int top;
 #define PIN_FD_MIN 500 /* hidden copies stay out of the way of the guest's low numbers */
 
 #define ONE_PIN ((1ull << 32) + 1)
+
+/* Changes that are being made, and FROZEN. Private, so fork's child has a copy. */
+static _Atomic uint32_t changes;
+static _Atomic uint32_t frozen_by; /* tid */
+
+#define FROZEN 0x80000000u
+
+/*
+ * How long a change and a fork wait for each other at most. A program's own fork handlers may want
+ * what a thread holds that waits here; better the child's table is a little off than a deadlock.
+ */
+#define FREEZE_PATIENCE_NS 1000000000u
+
+static bool may_change(const struct emu_task *self, uint32_t seen)
+{
+    return !(seen & FROZEN) || atomic_load(&frozen_by) == self->tid;
+}
+
+struct emu_task *fdtab_change_begin(struct emu_task *self)
+{
+    uint32_t seen = atomic_load_explicit(&changes, memory_order_relaxed);
+    uint64_t end = 0;
+
+    for (;;) {
+        if (EMU_LIKELY(may_change(self, seen)) || (end != 0 && host_now_ns() >= end)) {
+            if (atomic_compare_exchange_weak(&changes, &seen, seen + 1)) {
+                return self;
+            }
+            continue;
+        }
+        end = end != 0 ? end : host_now_ns() + FREEZE_PATIENCE_NS;
+        host_futex_wait(&changes, seen, end);
+        seen = atomic_load(&changes);
+    }
+}
+
+void fdtab_change_end(struct emu_task **self)
+{
+    (void)self;
+    if (EMU_UNLIKELY(atomic_fetch_sub(&changes, 1) & FROZEN)) {
+        host_futex_wake(&changes, INT32_MAX);
+    }
+}
+
+void fdtab_freeze(struct emu_task *self)
+{
+    uint64_t end = host_now_ns() + FREEZE_PATIENCE_NS;
+    uint32_t seen = atomic_load(&changes);
+
+    if (atomic_load(&frozen_by) == self->tid) {
+        return;
+    }
+    for (;;) { /* one at a time */
+        if (!(seen & FROZEN)) {
+            if (atomic_compare_exchange_weak(&changes, &seen, seen | FROZEN)) {
+                break;
+            }
+            continue;
+        }
+        if (host_now_ns() >= end) {
+            return;
+        }
+        host_futex_wait(&changes, seen, end);
+        seen = atomic_load(&changes);
+    }
+    atomic_store(&frozen_by, self->tid);
+    while (((seen = atomic_load(&changes)) & ~FROZEN) != 0 && host_now_ns() < end) {
+        host_futex_wait(&changes, seen, end);
+    }
+}
+
+void fdtab_thaw(struct emu_task *self)
+{
+    if (atomic_load(&frozen_by) == self->tid) {
+        atomic_store(&frozen_by, 0);
+        atomic_fetch_and(&changes, ~FROZEN);
+        host_futex_wake(&changes, INT32_MAX);
+    }
+}
+
+void fdtab_thaw_child(void)
+{
+    atomic_store(&frozen_by, 0);
+    atomic_store(&changes, 0);
+}
 
 static uint32_t pins_of(uint32_t index)
 {
@@ -192,6 +278,7 @@ int64_t fdtab_close(struct emu_task *self, int fd)
     if (EMU_LIKELY(!fdtab_present(fd))) {
         return EMU_NATIVE;
     }
+    FDTAB_CHANGE(self);
     index = fdtab_take(fd);
     if (index == ARENA_NONE) {
         return EMU_NATIVE;

@@ -154,6 +154,26 @@ void fdtab_forget_pins(struct emu_task *self);
 /* Forgets everything without touching the arena: in a fresh image. */
 void fdtab_reset(void);
 
+/*
+ * A change of numbers: from before the system call that makes, copies or closes a placeholder until
+ * the table and the arena say so, too. FDTAB_CHANGE(self) lasts to the end of its block. Blocks
+ * while another thread forks, for that long. May not be nested; not to be begun under a lock of the
+ * arena, for who forks takes these.
+ */
+struct emu_task *fdtab_change_begin(struct emu_task *self);
+void fdtab_change_end(struct emu_task **self);
+#define FDTAB_CHANGE(self) \
+    __attribute__((cleanup(fdtab_change_end))) struct emu_task *change_ = fdtab_change_begin(self)
+
+/*
+ * Lets no change be made, and none be half made, until fdtab_thaw(): what a child inherits is what
+ * the table says. The calling thread itself may go on changing. Both may be repeated; a thaw by
+ * another thread does nothing. Fork's child begins with fdtab_thaw_child().
+ */
+void fdtab_freeze(struct emu_task *self);
+void fdtab_thaw(struct emu_task *self);
+void fdtab_thaw_child(void);
+
 /* Highest number in use + 1: bounds loops over the table. */
 int fdtab_top(void);
 

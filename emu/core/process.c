@@ -372,7 +372,7 @@ static void hold_all(struct emu_task *self, uint32_t slot)
     }
 }
 
-int emu_fork_before(struct emu_task *self)
+int emu_fork_reserve(struct emu_task *self)
 {
     uint32_t slot = make_slot(0, self->process);
 
@@ -384,15 +384,36 @@ int emu_fork_before(struct emu_task *self)
         return -EAGAIN;
     }
     self->fork_token = atomic_load(&process_at(slot)->pid);
-    process_identify_all(self);
-    hold_all(self, slot);
     return (int)slot;
+}
+
+void emu_fork_hold(struct emu_task *self, int slot)
+{
+    fdtab_freeze(self);
+    process_identify_all(self);
+    hold_all(self, (uint32_t)slot);
+}
+
+int emu_fork_before(struct emu_task *self)
+{
+    int slot = emu_fork_reserve(self);
+
+    if (slot > 0) {
+        emu_fork_hold(self, slot);
+    }
+    return slot;
+}
+
+void emu_numbers_thaw(struct emu_task *self)
+{
+    fdtab_thaw(self);
 }
 
 void emu_fork_parent(struct emu_task *self, int slot, int32_t child)
 {
     int32_t unborn = self->fork_token;
 
+    fdtab_thaw(self);
     if (child < 0) {
         drop_all(self, (uint32_t)slot);
         free_slot((uint32_t)slot);
@@ -405,6 +426,7 @@ void emu_fork_child(struct emu_task *self, int slot)
 {
     struct process_record *record;
 
+    fdtab_thaw_child();
     if (PROCESS_KIND(atomic_load(&process_at((uint32_t)slot)->state)) != PROCESS_EXPECTED) {
         slot = (int)make_slot(0, self->process); /* our parent died, and was swept with us */
         EMU_ASSERT(slot >= 0);
@@ -428,10 +450,13 @@ void emu_fork_child(struct emu_task *self, int slot)
 /* A list of the descriptions kept over a spawn, in private memory: count, then indices. */
 void emu_spawn_before(struct emu_task *self)
 {
-    int top = fdtab_top();
-    uint32_t *list = host_memory_private(((uint64_t)top + 1) * sizeof *list);
+    uint32_t *list;
     uint32_t count = 0;
+    int top;
 
+    fdtab_freeze(self);
+    top = fdtab_top();
+    list = host_memory_private(((uint64_t)top + 1) * sizeof *list);
     self->spawn_list = list;
     self->spawn_list_size = ((uint64_t)top + 1) * sizeof *list;
     process_identify_all(self);
@@ -480,6 +505,7 @@ void emu_spawn_after(struct emu_task *self, int32_t child)
 {
     uint32_t *list = self->spawn_list;
 
+    fdtab_thaw(self);
     self->spawn_list = NULL;
     if (!list) {
         return;
@@ -496,6 +522,12 @@ void emu_spawn_after(struct emu_task *self, int32_t child)
 void emu_exec_before(struct emu_task *self)
 {
     process_identify_all(self);
+}
+
+void emu_exec_freeze(struct emu_task *self)
+{
+    fdtab_freeze(self);
+    process_identify_all(self); /* and what was made since emu_exec_before() */
 }
 
 /* Lower numbers of the same description: the last to be put on the list is the first to run. */

@@ -60,6 +60,7 @@ static int enter(struct emu_task *self, int fd, uint32_t status)
 
 int64_t emu_device_place(struct emu_task *self, int fd)
 {
+    FDTAB_CHANGE(self);
     int64_t status = host_fcntl(fd, F_GETFL, 0);
     int rc = status < 0 ? (int)status : put_placeholder(fd);
 

@@ -35,6 +35,7 @@ static int enter_set(struct emu_task *self, int fd)
 
 int64_t emu_epoll_create1(struct emu_task *self, int flags)
 {
+    FDTAB_CHANGE(self);
     int fd = host_epoll_create(flags);
     int rc;
 

@@ -30,6 +30,7 @@ int64_t emu_dup(struct emu_task *self, int fd)
     if (!description) {
         return EMU_NATIVE;
     }
+    FDTAB_CHANGE(self);
     copy = host_dup(fd);
     if (copy >= 0) {
         fdtab_set(self, copy, description_index(description));
@@ -40,6 +41,7 @@ int64_t emu_dup(struct emu_task *self, int fd)
 /* dup2 and dup3 on valid, different numbers of which at least one is emulated. */
 static int64_t copy_onto(struct emu_task *self, int fd, int target, int flags, bool dup3)
 {
+    FDTAB_CHANGE(self);
     struct description *description = fdtab_get_any(fd);
     uint32_t old = fdtab_take(target);
     int rc;
@@ -158,6 +160,7 @@ static int64_t set_pipe_size(struct emu_task *self, int fd, struct description *
 
 static int64_t duplicate(struct emu_task *self, int fd, int command, unsigned long argument)
 {
+    FDTAB_CHANGE(self);
     struct description *description = fdtab_get_any(fd);
     int64_t copy = description ? host_fcntl(fd, command, argument) : EMU_NATIVE;
 

@@ -193,6 +193,7 @@ int64_t emu_accept4(struct emu_task *self, int fd, struct sockaddr *ret_address,
         if (got < 0) {
             return got;
         }
+        FDTAB_CHANGE(self); /* from here: the wait for a client may be long */
         emu_fd_invalidate(self, (int)got);
         if ((meeting_find(listener, &peer, &meeting) && (unsigned)got < EMU_MAX_FDS &&
              !is_of_earlier_attempt((int)got, description_at(meeting.server)) &&

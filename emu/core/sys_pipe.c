@@ -38,6 +38,7 @@ int64_t emu_pipe2(struct emu_task *self, int *ret_fds, int flags)
     if (flags & O_EXCL) {
         return EMU_NATIVE; /* O_NOTIFICATION_PIPE */
     }
+    FDTAB_CHANGE(self);
     rc = host_pipe2(fds, flags);
     if (rc < 0) {
         return rc;

@@ -132,6 +132,7 @@ static enum description_kind kind_of(int family, int type)
 /* A socket that isn't connected yet, over a placeholder of AF_UNIX. */
 static int64_t make_socket(struct emu_task *self, int family, int type, int protocol)
 {
+    FDTAB_CHANGE(self);
     int fd = host_socket(AF_UNIX, type, family == AF_UNIX ? protocol : 0);
     uint32_t index;
 
@@ -270,6 +271,7 @@ int64_t emu_socketpair(struct emu_task *self, int family, int type, int protocol
     if (family == AF_VSOCK && verdict.action != EMU_ACTION_NATIVE) {
         return vsock_pair(self, type, protocol, ret_fds);
     }
+    FDTAB_CHANGE(self);
     rc = host_socketpair(family, type, protocol, ret_fds); /* the guest's array, as the kernel */
     if (rc < 0) {
         return rc;
