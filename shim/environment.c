@@ -1,10 +1,11 @@
 /*
  * environment.c - what a new image needs in its environment to be one of us
  *
- *   LD_PRELOAD       holds this library: put before what is there, never instead of it
+ *   LD_PRELOAD       holds this library: put before what is there, never instead of it (preload.h)
  *   SOCKRIG_ARENA    "FD,PID": the arena's descriptor, and a process that has it too, in case
  *                    the descriptor is lost on the way (closefrom in a spawned child); with
  *                    ",bare" behind it when no `sockrig run` stands above
+ *   SOCKRIG_RUNTIME  the sanitizer's library that we have put before ours, or missing
  *   SOCKRIG_CID      of the machine that this process plays a part of, when it isn't the host
  *   SOCKRIG_OPTIONS  as this process found it
  *
@@ -15,13 +16,14 @@
 #include "shim.h"
 
 #include "host.h"
-#include "raw.h"
+#include "preload.h"
+#include "route.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#define LIBRARY_NAME "libsockrig.so"
+#include <sys/uio.h>
 
 /* The value when `entry` is "NAME=value", else NULL. */
 static const char *value_of(const char *entry, const char *name)
@@ -43,24 +45,61 @@ const char *environment_get(char *const *vector, const char *name)
     return NULL;
 }
 
-/* True when one file of a preload list (blanks or colons between them) is this library. */
-static bool lists_library(const char *list)
+/* The loader goes by the last of several (elf/rtld.c:process_envvars), getenv() by the first. */
+const char *environment_preload(char *const *vector)
 {
-    while (*list) {
-        size_t size = strcspn(list, ": ");
-        const char *name = list + size;
+    const char *last = NULL;
 
-        while (name > list && name[-1] != '/') {
-            name--;
+    for (; vector && *vector; vector++) {
+        const char *value = value_of(*vector, "LD_PRELOAD");
+
+        last = value ? value : last;
+    }
+    return last;
+}
+
+#define PROBE_COUNT 64 /* pointers, and strings, that one call looks at */
+
+/* Copies from memory that may not be there. Returns how much could be read: `wanted` when unknown.
+ */
+static size_t probe(const struct iovec *pieces, size_t count, void *to, size_t wanted)
+{
+    struct iovec local = { to, wanted };
+    long got = RAW6(SYS_process_vm_readv, RAW0(SYS_getpid), &local, 1, pieces, count, 0);
+
+    return got >= 0 ? (size_t)got : got == -EFAULT ? 0 : wanted; /* a sandbox may deny the call */
+}
+
+static bool strings_readable(char *const *strings, size_t count)
+{
+    struct iovec pieces[PROBE_COUNT];
+    char bytes[PROBE_COUNT];
+
+    for (size_t i = 0; i < count; i++) {
+        pieces[i] = (struct iovec){ strings[i], 1 };
+    }
+    return count == 0 || probe(pieces, count, bytes, count) == count;
+}
+
+bool environment_readable(char *const *vector)
+{
+    for (; vector; vector += PROBE_COUNT) {
+        char *part[PROBE_COUNT] = { NULL };
+        struct iovec piece = { (void *)(uintptr_t)vector, sizeof part };
+        size_t readable = probe(&piece, 1, part, sizeof part) / sizeof *part;
+        size_t count = 0;
+
+        while (count < readable && part[count]) {
+            count++;
         }
-        if ((size_t)(list + size - name) == strlen(LIBRARY_NAME) &&
-            memcmp(name, LIBRARY_NAME, strlen(LIBRARY_NAME)) == 0) {
+        if ((count == readable && readable < PROBE_COUNT) || !strings_readable(part, count)) {
+            return false;
+        }
+        if (count < readable) {
             return true;
         }
-        list += size;
-        list += *list ? 1 : 0;
     }
-    return false;
+    return true;
 }
 
 /* The loader keeps the name it was given, which may be relative to a directory that we left. */
@@ -97,24 +136,27 @@ static char *put(char *at, const char *text)
     return at + size;
 }
 
-/* Room for the three entries, beside the values they take over. */
-#define OWN_ROOM (PATH_MAX + 128)
+/* Room for the entries that are ours, beside the values they take over. */
+#define OWN_ROOM    (PRELOAD_ROOM + 128)
+#define OWN_ENTRIES 6 /* with the NULL at the end */
 
-/* "LD_PRELOAD=ours:theirs". Returns the end. */
-static char *put_preload(char *at, const char *theirs)
-{
-    at = put(put(at, "LD_PRELOAD="), environment_library());
-    if (theirs && *theirs) {
-        at = put(put(at, ":"), theirs);
-    }
-    return at + 1;
-}
+#define ARENA_ROOM 64 /* the name, two numbers, ",bare" */
 
 static char *put_arena(char *at)
 {
     at = put_decimal(put(at, "SOCKRIG_ARENA="), shim.hidden.arena);
-    at = put_decimal(put(at, ","), shim.owner > 0 ? shim.owner : (long)RAW0(SYS_getpid));
+    at = put_decimal(put(at, ","), shim.owner > 0 ? shim.owner : shim.process.pid);
     return put(at, shim.bare ? ",bare" : "") + 1;
+}
+
+/* The guest has it as we would put it, from its parent or from the image before. */
+static bool knows_arena(char *const *guest)
+{
+    const char *value = environment_get(guest, "SOCKRIG_ARENA");
+    char wanted[ARENA_ROOM];
+
+    put_arena(wanted);
+    return value && strcmp(value, value_of(wanted, "SOCKRIG_ARENA")) == 0;
 }
 
 /* Copies the guest's vector, but for the entries that we replace. Returns how many. */
@@ -123,7 +165,7 @@ static size_t copy_vector(char *const *guest, char **vector, bool preload, bool 
     size_t count = 0;
 
     for (; guest && *guest; guest++) {
-        if ((preload && value_of(*guest, "LD_PRELOAD")) ||
+        if ((preload && (value_of(*guest, "LD_PRELOAD") || value_of(*guest, "SOCKRIG_RUNTIME"))) ||
             (arena && value_of(*guest, "SOCKRIG_ARENA"))) {
             continue;
         }
@@ -132,36 +174,45 @@ static size_t copy_vector(char *const *guest, char **vector, bool preload, bool 
     return count;
 }
 
-bool environment_build(char *const *guest, struct environment *ret_environment)
+bool environment_build(const char *path, char *const *guest, struct environment *ret_environment)
 {
-    const char *theirs = environment_get(guest, "LD_PRELOAD");
-    bool preload = !theirs || !lists_library(theirs);
-    bool arena = session_attached();
+    bool member = session_attached() && !shim_thread.leaves;
+    bool arena = member && !knows_arena(guest);
+    bool strip = shim_thread.leaves || atomic_load(&shim.state) == SHIM_OFF;
     bool options = shim.options && !environment_get(guest, "SOCKRIG_OPTIONS");
-    bool cid = arena && shim.process.cid > EMU_CID_HOST && !environment_get(guest, "SOCKRIG_CID");
+    bool cid = member && shim.process.cid > EMU_CID_HOST && !environment_get(guest, "SOCKRIG_CID");
     struct environment built = { (char **)(uintptr_t)guest, NULL, 0 };
+    struct preload preload;
     size_t count = 0;
     char *at;
 
-    if (atomic_load(&shim.state) == SHIM_BOOT || (!preload && !arena && !options && !cid)) {
-        *ret_environment = built;
+    *ret_environment = built;
+    if (atomic_load(&shim.state) == SHIM_BOOT) {
+        return true;
+    }
+    preload_plan(path, guest, &preload);
+    if (!preload.changed && !arena && !options && !cid && !strip) {
         return true;
     }
     while (guest && guest[count]) {
         count++;
     }
-    built.size = (count + 5) * sizeof(char *) + OWN_ROOM + (theirs ? strlen(theirs) : 0) +
+    built.size = (count + OWN_ENTRIES) * sizeof(char *) + OWN_ROOM + strlen(preload.theirs) +
                  (options ? strlen(shim.options) : 0);
     built.block = host_memory_private(built.size);
     if (!built.block) {
         return false;
     }
     built.vector = built.block;
-    at = (char *)built.block + (count + 5) * sizeof(char *);
-    count = copy_vector(guest, built.vector, preload, arena);
-    if (preload) {
+    at = (char *)built.block + (count + OWN_ENTRIES) * sizeof(char *);
+    count = copy_vector(guest, built.vector, preload.changed, arena || strip);
+    if (preload.changed) {
         built.vector[count++] = at;
-        at = put_preload(at, theirs);
+        at = preload_put(at, &preload);
+    }
+    if (preload.changed && preload.runtime[0]) {
+        built.vector[count++] = at;
+        at = preload_put_runtime(at, &preload);
     }
     if (arena) {
         built.vector[count++] = at;
@@ -174,6 +225,36 @@ bool environment_build(char *const *guest, struct environment *ret_environment)
     if (options) {
         built.vector[count++] = at;
         put(put(at, "SOCKRIG_OPTIONS="), shim.options);
+    }
+    built.vector[count] = NULL;
+    *ret_environment = built;
+    return true;
+}
+
+bool environment_strip(char *const *guest, struct environment *ret_environment)
+{
+    struct environment built = { (char **)(uintptr_t)guest, NULL, 0 };
+    const char *theirs = environment_preload(guest);
+    size_t count = 0;
+    char *at;
+
+    *ret_environment = built;
+    if (!theirs || atomic_load(&shim.state) == SHIM_BOOT) {
+        return true;
+    }
+    while (guest[count]) {
+        count++;
+    }
+    built.size = (count + 1) * sizeof(char *) + strlen(theirs) + OWN_ROOM;
+    built.block = host_memory_private(built.size);
+    if (!built.block) {
+        return false;
+    }
+    built.vector = built.block;
+    at = (char *)built.block + (count + 1) * sizeof(char *);
+    count = copy_vector(guest, built.vector, true, false);
+    if (preload_put_theirs(at, guest) != at) {
+        built.vector[count++] = at;
     }
     built.vector[count] = NULL;
     *ret_environment = built;

@@ -54,6 +54,7 @@ static void attach(const char *value)
     }
     shim.bare = bare;
     shim.owner = bare ? 0 : owner;
+    net_start();
     {
         struct emu_task *self = route_enter();
         int found = 0;
@@ -79,6 +80,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     process_watch_forks();
     atomic_store(&shim.state, SHIM_READY);
     attach(environment_get(environment, "SOCKRIG_ARENA"));
+    net_start();
 }
 
 __attribute__((destructor)) static void end(void)

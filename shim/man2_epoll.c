@@ -3,9 +3,11 @@
  *
  * Every instance made while there is a session is known to the emulator from its birth, for what is
  * added to it later may be emulated, and by another process. Like a pipe it begins a bare preload's
- * session.
+ * session. One that a harness makes is the kernel's: what is emulated goes native when it is added.
  */
 #include "wrap.h"
+
+#include "caller.h"
 
 /* A new instance needs of this process what any emulated descriptor does. */
 static int created(struct emu_task *self, int64_t result)
@@ -16,19 +18,23 @@ static int created(struct emu_task *self, int64_t result)
     return (int)route_leave(self, result);
 }
 
-int wrap_epoll_create1(int flags)
+int epoll_create_from(int flags, const void *caller)
 {
-    struct emu_task *self = session_ensure() ? route_enter() : NULL;
+    bool ours = session_ensure() && !caller_left_alone(caller);
+    struct emu_task *self = ours ? route_enter() : NULL;
 
     return self ? created(self, emu_epoll_create1(self, flags))
-                : PLAIN(RAW1(SYS_epoll_create1, flags));
+                : (int)session_new_fd(PLAIN(RAW1(SYS_epoll_create1, flags)));
+}
+
+int wrap_epoll_create1(int flags)
+{
+    return epoll_create_from(flags, __builtin_return_address(0));
 }
 
 int wrap_epoll_create(int size)
 {
-    struct emu_task *self = session_ensure() ? route_enter() : NULL;
-
-    return self ? created(self, emu_epoll_create(self, size)) : PLAIN(RAW1(SYS_epoll_create, size));
+    return size > 0 ? epoll_create_from(0, __builtin_return_address(0)) : route_error(-EINVAL);
 }
 
 int wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)

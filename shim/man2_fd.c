@@ -7,6 +7,7 @@
 #include "wrap.h"
 
 #include <limits.h>
+#include <linux/close_range.h>
 
 int wrap_close(int fd)
 {
@@ -23,7 +24,7 @@ int wrap_close(int fd)
             }
             route_exit(self);
         }
-    } else if (EMU_UNLIKELY(session_hides(fd)) && !route_in_spawned_child()) {
+    } else if (EMU_UNLIKELY(session_hides(fd))) {
         return route_error(-EBADF);
     }
     session_new_fd(fd); /* a native entry of this number ends too */
@@ -96,7 +97,13 @@ int wrap_close_range(unsigned int first, unsigned int last, int flags)
     if (!session_attached() || route_in_spawned_child()) {
         return PLAIN(RAW3(SYS_close_range, first, last, flags));
     }
-    return PLAIN(close_around_hidden(first, last, flags));
+    if (!(flags & CLOSE_RANGE_UNSHARE)) {
+        return PLAIN(close_around_hidden(first, last, flags));
+    }
+    if (!clone_part_descriptors()) {
+        return route_error(-EACCES);
+    }
+    return PLAIN(clone_parted(close_around_hidden(first, last, flags)));
 }
 
 void wrap_closefrom(int first)
@@ -113,6 +120,7 @@ int wrap_dup(int fd)
             int64_t result = emu_dup(self, fd);
 
             if (result != EMU_NATIVE) {
+                net_give_if_standard((int)result, (int)result);
                 return route_leave(self, result);
             }
             route_exit(self);
@@ -141,6 +149,7 @@ int wrap_dup2(int fd, int target)
     if (rc < 0) {
         return route_error(rc);
     }
+    net_give_if_standard(fd, target);
     ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), emu_dup2(self, fd, target),
           fd == target ? PLAIN(RAW2(SYS_dup2, fd, target))
                        : session_new_fd(PLAIN(RAW2(SYS_dup2, fd, target))));
@@ -153,6 +162,7 @@ int wrap_dup3(int fd, int target, int flags)
     if (rc < 0) {
         return route_error(rc);
     }
+    net_give_if_standard(fd, target);
     ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), emu_dup3(self, fd, target, flags),
           session_new_fd(PLAIN(RAW3(SYS_dup3, fd, target, flags))));
 }
@@ -183,10 +193,30 @@ static int get_owner(int fd)
     return owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid;
 }
 
+static int copy_by_fcntl(int fd, int command, unsigned long argument)
+{
+    int copy;
+    struct emu_task *self = route_enter();
+    int64_t result = self ? emu_fcntl(self, fd, command, argument) : EMU_NATIVE;
+
+    if (self && result != EMU_NATIVE) {
+        copy = (int)route_leave(self, result);
+        net_give_if_standard(copy, copy);
+        return copy;
+    }
+    if (self) {
+        route_exit(self);
+    }
+    return native_fcntl(fd, command, argument);
+}
+
 int wrap_fcntl_word(int fd, int command, unsigned long argument)
 {
     if (command == F_GETOWN) {
         return get_owner(fd);
+    }
+    if (emu_fd_is_known(fd) && (command == F_DUPFD || command == F_DUPFD_CLOEXEC)) {
+        return copy_by_fcntl(fd, command, argument);
     }
     ROUTE(emu_fd_is_known(fd), emu_fcntl(self, fd, command, argument),
           native_fcntl(fd, command, argument));

@@ -1,8 +1,9 @@
 /*
  * man2_msg.c - send(2), recv(2) and their kin
  *
- * Descriptors that travel in ancillary data leave the emulator: they go native first, whatever
- * socket carries them. Descriptors that arrive are new ones.
+ * Descriptors that travel in ancillary data of an emulated socket are the core's matter. Those that
+ * travel by a real one leave the emulator: they go native first. Descriptors that arrive are new
+ * ones.
  */
 #include "wrap.h"
 
@@ -88,7 +89,7 @@ static int give(int fd, const struct msghdr *messages, size_t stride, unsigned i
     struct emu_task *self;
     int rc = 0;
 
-    if (!shim.emulates || emu_fd_drops_control(fd)) {
+    if (!shim.emulates || emu_fd_takes_control(fd)) {
         return 0;
     }
     self = route_enter();
@@ -136,31 +137,35 @@ static ssize_t rest_of_message(struct emu_task *self, int fd, const struct msghd
     return route_result(emu_native_result(self, result));
 }
 
-ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+static ssize_t native_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     int rc = give(fd, message, 0, 1);
 
-    if (rc < 0) {
-        return route_error(rc);
-    }
+    return rc < 0 ? route_error(rc) : NATIVE3(SYS_sendmsg, fd, message, flags);
+}
+
+ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
     ROUTE_TRANSFER(fd, route_enter_from(__builtin_return_address(0)),
                    emu_sendmsg(self, fd, message, flags), rest_of_message(self, fd, message, flags),
-                   NATIVE3(SYS_sendmsg, fd, message, flags));
+                   native_sendmsg(fd, message, flags));
+}
+
+static int native_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
+{
+    int rc = give(fd, &messages->msg_hdr, sizeof *messages, count < 1024 ? count : 1024);
+
+    return rc < 0 ? route_error(rc) : NATIVE4(SYS_sendmmsg, fd, messages, count, flags);
 }
 
 /* A vector of 0 is the emulator's on every descriptor: OpenBSD's rules don't look at it. */
 int wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
 {
-    int rc = give(fd, &messages->msg_hdr, sizeof *messages, count < 1024 ? count : 1024);
-
-    if (rc < 0) {
-        return route_error(rc);
-    }
     if (emu_fd_is_emulated(fd)) {
         route_cancel_point();
     }
     ROUTE(emu_fd_is_emulated(fd) || count == 0, emu_sendmmsg(self, fd, messages, count, flags),
-          NATIVE4(SYS_sendmmsg, fd, messages, count, flags));
+          native_sendmmsg(fd, messages, count, flags));
 }
 
 /* The rest of a blocked MSG_WAITALL in the kernel. */

@@ -268,7 +268,21 @@ int wrap_pidfd_open(pid_t pid, unsigned int flags)
 
 int wrap_pidfd_getfd(int pidfd, int fd, unsigned int flags)
 {
-    return session_new_fd(PLAIN(RAW3(SYS_pidfd_getfd, pidfd, fd, flags)));
+    long result = RAW3(SYS_pidfd_getfd, pidfd, fd, flags);
+
+    if (result >= 0 && atomic_load(&shim.state) == SHIM_SESSION) {
+        struct emu_task *self = route_enter();
+
+        if (self) {
+            bool emulated = emu_fd_taken(self, pidfd, (int)result);
+
+            route_exit(self);
+            if (emulated) {
+                session_first_descriptor();
+            }
+        }
+    }
+    return (int)route_result(result);
 }
 
 int wrap_open_by_handle_at(int mount, struct file_handle *handle, int flags)

@@ -5,11 +5,41 @@
  */
 #include "wrap.h"
 
+#include "caller.h"
 #include "host.h"
 
-int wrap_socket(int domain, int type, int protocol)
+/* A harness's sockets are its own; but its vsock isn't the machine's, where the hypervisor is. */
+static struct emu_task *enter_to_make(int domain, const void *caller)
 {
-    struct emu_task *self = session_ensure() ? route_enter_from(__builtin_return_address(0)) : NULL;
+    bool ours = session_ensure() && (domain == AF_VSOCK || !caller_left_alone(caller));
+
+    return ours ? route_enter_from(caller) : NULL;
+}
+
+/*
+ * Where the emulator can't serve (no session, a thread or child that touches no table) the
+ * machine's own vsock is no way out, but for who has asked for it by name: its hypervisor is at the
+ * other end.
+ */
+static bool is_denied(int domain)
+{
+    struct emu_options options;
+
+    if (domain != AF_VSOCK || atomic_load(&shim.state) == SHIM_BOOT) {
+        return false;
+    }
+    session_options(&options);
+    for (uint32_t i = 0; i < options.policy_count; i++) {
+        if (options.policy[i].family == AF_VSOCK && options.policy[i].action == EMU_ACTION_NATIVE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int socket_from(int domain, int type, int protocol, const void *caller)
+{
+    struct emu_task *self = enter_to_make(domain, caller);
 
     if (self) {
         int64_t result = emu_socket(self, domain, type, protocol);
@@ -21,13 +51,20 @@ int wrap_socket(int domain, int type, int protocol)
             return route_leave(self, result);
         }
         route_exit(self);
+    } else if (EMU_UNLIKELY(is_denied(domain))) {
+        return (int)route_error(-EAFNOSUPPORT);
     }
     return session_new_fd(PLAIN(RAW3(SYS_socket, domain, type, protocol)));
 }
 
-int wrap_socketpair(int domain, int type, int protocol, int fds[2])
+int wrap_socket(int domain, int type, int protocol)
 {
-    struct emu_task *self = session_ensure() ? route_enter_from(__builtin_return_address(0)) : NULL;
+    return socket_from(domain, type, protocol, __builtin_return_address(0));
+}
+
+int socketpair_from(int domain, int type, int protocol, int fds[2], const void *caller)
+{
+    struct emu_task *self = enter_to_make(domain, caller);
     int result;
 
     if (self) {
@@ -36,6 +73,7 @@ int wrap_socketpair(int domain, int type, int protocol, int fds[2])
         if (answer != EMU_NATIVE) {
             if (answer >= 0) {
                 session_first_descriptor();
+                net_give_if_standard(fds[0], fds[0]);
             }
             return route_leave(self, answer);
         }
@@ -47,6 +85,11 @@ int wrap_socketpair(int domain, int type, int protocol, int fds[2])
         session_new_fd(fds[1]);
     }
     return result;
+}
+
+int wrap_socketpair(int domain, int type, int protocol, int fds[2])
+{
+    return socketpair_from(domain, type, protocol, fds, __builtin_return_address(0));
 }
 
 /*

@@ -3,8 +3,7 @@
  *
  * The entry is syscall_entry.S. A raw call differs from libc's function of that name in places:
  * ppoll and pselect6 write back the time that is left, fcntl knows F_GETOWN, sigaction has the
- * kernel's layout. Those calls are adapted here. Leaves out: clone and clone3, which go to the
- * kernel; a child forked by them isn't adopted.
+ * kernel's layout. Those calls are adapted here. clone and clone3 are man2_clone.c's.
  */
 #include "wrap.h"
 
@@ -13,15 +12,11 @@
 #include <string.h>
 #include <sys/select.h>
 
-/* From syscall_entry.S: syscall(2)'s own arguments, and a result to be turned into errno. */
-long syscall_by_number(long number, long a, long b, long c, long d, long e, long f);
+/* From syscall_entry.S: a result to be turned into errno. */
 long syscall_failed(long negative_errno);
 
-/* For syscall_entry.S: 1 for each number that syscall_by_number() serves. */
-extern const unsigned char syscall_wanted[512];
-
 #define CALL_BY_NUMBER(number, expression) [number] = 1,
-const unsigned char syscall_wanted[512] = {
+const unsigned char syscall_wanted[SYSCALL_NUMBERS] = {
 #define SECTION_RW
 #define SECTION_FD
 #define SECTION_SOCKET
@@ -115,6 +110,12 @@ static long by_number_openat2(int directory, const char *path, struct open_how *
     return session_new_fd(NATIVE4(SYS_openat2, directory, path, how, size));
 }
 
+/* The size is looked at first, like in the kernel. */
+static long by_number_sigprocmask(int how, const sigset_t *set, sigset_t *ret_old, size_t size)
+{
+    return size == _NSIG / 8 ? wrap_sigprocmask(how, set, ret_old) : route_error(-EINVAL);
+}
+
 static long by_number_exit(int status)
 {
     wrap_exit_now(status);
@@ -160,7 +161,7 @@ static long by_number_sigaction(int number, const struct kernel_action *action,
 #define CALL_BY_NUMBER(number, expression) \
     case number: *ret_result = (expression); return true;
 
-/* Each section is one switch; `v` are the call's arguments. */
+/* Each section is one switch; `v` are the call's arguments, and where it was made. */
 #define SECTION(name)                                                          \
     static bool name(long number, const long *v, long *ret_result)             \
     {                                                                          \
@@ -198,7 +199,8 @@ SECTION_END
 
 long syscall_by_number(long number, long a, long b, long c, long d, long e, long f)
 {
-    const long v[6] = { a, b, c, d, e, f };
+    const void *trapped = shim_thread.trapped; /* the caller's, when sud.c is ours */
+    const long v[7] = { a, b, c, d, e, f, (long)(trapped ? trapped : __builtin_return_address(0)) };
     long result = 0;
 
     if (!call_rw(number, v, &result) && !call_fd(number, v, &result) &&

@@ -8,6 +8,7 @@
 
 #include "host.h"
 #include "signal.h"
+#include "sud.h"
 
 #include <string.h>
 
@@ -109,7 +110,11 @@ static long set_mask(int how, const sigset_t *set, sigset_t *ret_old)
         memcpy(&mask, set, sizeof mask);
         mask &= ~LIBC_SIGNALS;
     }
-    result = RAW4(SYS_rt_sigprocmask, how, set ? &mask : NULL, ret_old, sizeof mask);
+    if (EMU_UNLIKELY(shim.sud)) {
+        result = sud_set_mask(how, set ? &mask : NULL, ret_old, sizeof mask);
+    } else {
+        result = RAW4(SYS_rt_sigprocmask, how, set ? &mask : NULL, ret_old, sizeof mask);
+    }
     if (result == 0 && set && (shim.emulates || shim_thread.state != THREAD_NEW)) {
         signal_learn_mask();
     }

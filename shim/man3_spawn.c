@@ -4,24 +4,54 @@
  * libc's posix_spawn runs its child in our memory (CLONE_VM), where it closes and copies
  * descriptors of its own. While the real function runs the thread is marked: what that child calls
  * is raw and touches no table (route_in_spawned_child). Descriptors that file actions copy lose
- * FD_CLOEXEC, so all of them are made ready, not only those that look inherited.
+ * FD_CLOEXEC, so all of them are made ready, not only those that look inherited. A program that the
+ * preload can't reach is seen by the child, at its exec, when all file actions are done; without
+ * the net it is looked at here, before.
  */
 #include "real.h"
 
+#include "host.h"
+#include "process.h"
 #include "reach.h"
+#include "reaper.h"
 
 #include <string.h>
 
+/* Set when a child may stand elsewhere than we when it looks for its program. */
+static _Atomic bool moves_before_exec;
+
+/* As exec_prepare(). */
+static int prepare_spawn(const char *path)
+{
+    if (!process_check_namespace()) {
+        return -EACCES;
+    }
+    if (shim.net) {
+        return 0;
+    }
+    if (path[0] != '/' && atomic_load(&moves_before_exec)) {
+        return exec_give_up(false);
+    }
+    return exec_prepare(AT_FDCWD, path, false);
+}
+
 bool spawn_begin(const char *path, char *const *envp, struct environment *ret_environment)
 {
-    int rc = exec_prepare(path, false);
     struct emu_task *self;
+    int rc;
 
+    rc = prepare_spawn(path);
+    if (!shim_thread.leaves) {
+        reaper_ensure();
+    }
     if (rc < 0) {
         route_error(rc);
         return false;
     }
-    if (!environment_build(envp, ret_environment)) {
+    *ret_environment = (struct environment){ (char **)(uintptr_t)envp, NULL, 0 };
+    if (environment_readable(envp) && !(rc > 0 ? environment_strip(envp, ret_environment)
+                                               : environment_build(path, envp, ret_environment))) {
+        shim_thread.leaves = false;
         route_error(-ENOMEM);
         return false;
     }
@@ -30,6 +60,7 @@ bool spawn_begin(const char *path, char *const *envp, struct environment *ret_en
         emu_spawn_before(self);
         route_exit(self);
         shim_thread.spawned = -1;
+        shim_thread.left = NULL;
         shim_thread.state = THREAD_SPAWNING;
     }
     return true;
@@ -46,7 +77,12 @@ void spawn_end(struct environment *environment, pid_t child)
             emu_spawn_after(self, child);
             route_exit(self);
         }
+        if (shim_thread.left) {
+            host_memory_unmap(shim_thread.left, shim_thread.left_size);
+            shim_thread.left = NULL;
+        }
     }
+    shim_thread.leaves = false;
     environment_free(environment);
 }
 
@@ -84,11 +120,43 @@ int wrap_posix_spawnp(pid_t *ret_pid, const char *file, const posix_spawn_file_a
 {
     char path[PATH_MAX];
 
-    if (!shim.emulates ||
-        reach_find(file, environment_get(environ, "PATH"), path, sizeof path) < 0) {
+    if (reach_find(file, environment_get(environ, "PATH"), path, sizeof path) < 0) {
         strcpy(path, "/"); /* nothing to look at: libc says why */
     }
     return spawn(real_posix_spawnp(), ret_pid, path, file, actions, attributes, argv, envp);
+}
+
+/*
+ * closefrom takes the session's descriptors, too. With the net the child gets them back at its exec
+ * (session_keep); else it opens them again, from us, who wait for its exec.
+ */
+int wrap_spawn_addclosefrom(posix_spawn_file_actions_t *actions, int first)
+{
+    int result = real_posix_spawn_file_actions_addclosefrom_np()(actions, first);
+
+    for (int i = 0; i < 2 && result == 0 && !shim.net && session_ensure(); i++) {
+        int fd = i == 0 ? shim.hidden.arena : shim.hidden.bell;
+        char path[64] = "/proc/";
+
+        put_decimal(stpcpy(put_decimal(path + strlen(path), RAW0(SYS_getpid)), "/fd/"), fd);
+        if (fd >= first && RAW2(SYS_access, path, F_OK) == 0) {
+            result = real_posix_spawn_file_actions_addopen()(actions, fd, path, O_RDWR | O_NONBLOCK,
+                                                             0);
+        }
+    }
+    return result;
+}
+
+int wrap_spawn_addchdir(posix_spawn_file_actions_t *actions, const char *path)
+{
+    atomic_store(&moves_before_exec, true);
+    return real_posix_spawn_file_actions_addchdir_np()(actions, path);
+}
+
+int wrap_spawn_addfchdir(posix_spawn_file_actions_t *actions, int fd)
+{
+    atomic_store(&moves_before_exec, true);
+    return real_posix_spawn_file_actions_addfchdir_np()(actions, fd);
 }
 
 /* What system() changes while its command runs: POSIX.1 system(), and its cancellation. */
@@ -181,6 +249,33 @@ int wrap_system(const char *command)
         route_error(-result);
     }
     return status;
+}
+
+/*
+ * libc spawns a shell for each command in the words. Where the net is off the shell gets the
+ * environment from here; words that assign variables ("${x:=y}") make a new one of it.
+ */
+int wrap_wordexp(const char *words, wordexp_t *ret_result, int flags)
+{
+    real_wordexp_t wordexp_of_libc = real_wordexp();
+    struct environment environment;
+    char **before = environ;
+    int result;
+
+    if ((flags & WRDE_NOCMD) || !spawn_begin("/bin/sh", environ, &environment)) {
+        return wordexp_of_libc(words, ret_result, flags | WRDE_NOCMD);
+    }
+    if (!shim.net) {
+        environ = environment.vector;
+    }
+    result = wordexp_of_libc(words, ret_result, flags);
+    if (environ == environment.vector) {
+        environ = before;
+    } else if (environ != before) {
+        environment.block = NULL; /* its strings are in use */
+    }
+    spawn_end(&environment, shim_thread.spawned);
+    return result;
 }
 
 /* The net goes in while there is one thread: the last moment for it. */

@@ -7,6 +7,8 @@
  */
 #include "real.h"
 
+#include "caller.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +25,47 @@ static FILE *device_stream(FILE *stream)
 {
     /* If not, the number is closed: fclose() would close it again, whosever it is by then. */
     return stream && device_place(fileno(stream)) >= 0 ? stream : NULL;
+}
+
+/* From here on libc reads and writes the number itself. */
+FILE *wrap_fdopen(int fd, const char *mode)
+{
+    net_give_to_libc(fd);
+    return real_fdopen()(fd, mode);
+}
+
+int wrap_vdprintf(int fd, const char *format, va_list arguments)
+{
+    net_give_to_libc(fd);
+    return real_vdprintf()(fd, format, arguments);
+}
+
+int wrap_dprintf(int fd, const char *format, ...)
+{
+    va_list arguments;
+    int result;
+
+    va_start(arguments, format);
+    result = wrap_vdprintf(fd, format, arguments);
+    va_end(arguments);
+    return result;
+}
+
+int wrap_vdprintf_chk(int fd, int flag, const char *format, va_list arguments)
+{
+    net_give_to_libc(fd);
+    return real___vdprintf_chk()(fd, flag, format, arguments);
+}
+
+int wrap_dprintf_chk(int fd, int flag, const char *format, ...)
+{
+    va_list arguments;
+    int result;
+
+    va_start(arguments, format);
+    result = wrap_vdprintf_chk(fd, flag, format, arguments);
+    va_end(arguments);
+    return result;
 }
 
 FILE *wrap_fopen(const char *path, const char *mode)
@@ -141,6 +184,18 @@ int wrap_openpty(int *ret_master, int *ret_slave, char *ret_name, const struct t
 }
 
 /*
+ * The child of a stream that popen made: it stands behind what every stream has, the FILE and a
+ * pointer to its functions (libio/iopopen.c, struct _IO_proc_file).
+ */
+static pid_t popen_child(const FILE *stream)
+{
+    pid_t child;
+
+    memcpy(&child, (const char *)stream + sizeof *stream + sizeof(void *), sizeof child);
+    return child;
+}
+
+/*
  * libc's popen takes the program's environment, and its child closes and copies descriptors while
  * it shares our memory: the environment is replaced and the thread marked meanwhile.
  */
@@ -149,6 +204,7 @@ FILE *wrap_popen(const char *command, const char *mode)
     real_popen_t popen_of_libc = real_popen();
     struct environment environment;
     char **before = environ;
+    bool left_alone;
     FILE *stream;
 
     if (session_ensure()) {
@@ -158,9 +214,11 @@ FILE *wrap_popen(const char *command, const char *mode)
         return NULL;
     }
     environ = environment.vector;
+    left_alone = caller_begin(__builtin_return_address(0));
     stream = popen_of_libc(command, mode);
+    caller_resume(left_alone);
     environ = before;
-    spawn_end(&environment, stream ? shim_thread.spawned : -1);
+    spawn_end(&environment, stream ? popen_child(stream) : -1);
     return stream;
 }
 

@@ -12,6 +12,7 @@
  * into its own first bytes.
  */
 #include "elf_symbols.h"
+#include "sud.h"
 #include "wrap.h"
 
 #include <gnu/libc-version.h>
@@ -46,6 +47,7 @@ static const struct entry *entries(size_t *ret_count)
         ENTRY("pipe", wrap_pipe),
         ENTRY("pipe2", wrap_pipe2),
         ENTRY("_exit", wrap_exit_now),
+        ENTRY("execve", wrap_execve),
         ENTRY("__close_nocancel", wrap_close_nocancel),
         ENTRY("__read_nocancel", wrap_read_nocancel),
         ENTRY("__write_nocancel", wrap_write_nocancel),
@@ -157,6 +159,14 @@ static bool find_libc(struct elf_symbols *ret_symbols)
     return elf_symbols_of((const void *)(uintptr_t)gnu_get_libc_version, ret_symbols);
 }
 
+static bool net_is_off(void)
+{
+    struct emu_options options;
+
+    session_options(&options);
+    return options.net == EMU_NET_OFF;
+}
+
 void net_install(void)
 {
     struct patch patches[ENTRIES_MAX];
@@ -165,7 +175,7 @@ void net_install(void)
     size_t ready = 0;
     const struct entry *list = entries(&count);
 
-    if (shim.net || session_net_off() || net_is_translated() || !find_libc(&symbols)) {
+    if (shim.net || net_is_off() || net_is_translated() || !find_libc(&symbols)) {
         return;
     }
     for (size_t i = 0; i < count && ready < ENTRIES_MAX; i++) {
@@ -177,4 +187,99 @@ void net_install(void)
         }
     }
     shim.net = ready > 0 && (write_directly(patches, ready) || write_by_proc(patches, ready));
+}
+
+/* ---- What there is where calls inside libc aren't caught ---- */
+
+/* route_enter(), also from within a call that has entered already. */
+static struct emu_task *enter(bool *ret_inside)
+{
+    *ret_inside = shim_thread.task.critical > 0;
+    return *ret_inside ? &shim_thread.task : session_attached() ? route_enter() : NULL;
+}
+
+static void leave(struct emu_task *self, bool inside)
+{
+    if (!inside) {
+        route_exit(self);
+    }
+}
+
+/* The report says that a process has another net than it was to have. */
+static void report_missing(const char *what, int error)
+{
+    bool inside;
+    struct emu_task *self = enter(&inside);
+
+    if (self) {
+        emu_report_add(self, EMU_REPORT_NO_NET, what, -1, -1, error);
+        leave(self, inside);
+    }
+}
+
+static int sud_error; /* why there is none, until that is reported */
+
+static void report_sud(void)
+{
+    if (sud_error != 0 && session_attached()) {
+        report_missing(sud_error == ENOEXEC ? "Go" : "prctl", sud_error == ENOEXEC ? 0 : sud_error);
+        sud_error = 0;
+    }
+}
+
+void net_start(void)
+{
+    static bool tried;
+    struct emu_options options;
+
+    if (tried || (!shim.options && !session_attached())) {
+        return;
+    }
+    tried = true;
+    session_options(&options);
+    if (options.net != EMU_NET_SUD || net_is_translated()) {
+        return;
+    }
+    sud_error = -sud_start();
+    shim.audit = shim.sud && options.audit;
+    report_sud();
+}
+
+static bool is_absent(void)
+{
+    return shim.emulates && !shim.net && !shim.sud;
+}
+
+void net_first_descriptor(void)
+{
+    if (__libc_single_threaded) {
+        net_install();
+    }
+    report_sud();
+    if (!is_absent()) {
+        return;
+    }
+    if (net_is_translated()) {
+        report_missing("valgrind", 0);
+    } else if (!net_is_off()) {
+        report_missing(__libc_single_threaded ? "mprotect" : "pthread_create", 0);
+    }
+    for (int fd = 0; fd <= 2; fd++) {
+        net_give_to_libc(fd);
+    }
+}
+
+void net_give_to_libc(int fd)
+{
+    struct emu_task *self;
+    bool inside;
+
+    if (EMU_LIKELY(!is_absent()) || !emu_fd_is_emulated(fd) || route_in_spawned_child()) {
+        return;
+    }
+    self = enter(&inside);
+    if (self) {
+        emu_native_one(self, fd); /* what can't go is rescued byte by byte */
+        leave(self, inside);
+    }
 }

@@ -32,3 +32,12 @@ static void *find(const char *name, void *_Atomic *ret_found)
         return (real_##name##_t)find(#name, &found); \
     }
 #include "symbols.def"
+#undef REAL
+#undef SYMBOLS_REAL
+
+void real_find_all(void)
+{
+#define SYMBOLS_REAL
+#define REAL(name, result, parameters) real_##name();
+#include "symbols.def"
+}

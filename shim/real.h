@@ -16,4 +16,7 @@
 #include "symbols.def"
 #undef SYMBOLS_REAL
 
+/* Finds all of them now, for calls that may come from a place where the loader's lock is held. */
+void real_find_all(void);
+
 #endif

@@ -6,6 +6,7 @@
  * stays. One event a line:
  *
  *     refused socket family 40 type 1 errno 95 x2  server[517] server+0x1234
+ *     left 0 objects, 1 processes
  *
  * Numbers stay numbers: names belong to the command.
  */
@@ -20,9 +21,11 @@
 #define LINE_SIZE 512
 
 static const char *const kinds[] = {
-    [EMU_REPORT_REFUSED] = "refused ", [EMU_REPORT_NATIVE] = "native ",
-    [EMU_REPORT_SWITCH] = "switched ", [EMU_REPORT_RESCUED] = "rescued ",
-    [EMU_REPORT_BLOCKED] = "blocked ",
+    [EMU_REPORT_REFUSED] = "refused ",   [EMU_REPORT_NATIVE] = "native ",
+    [EMU_REPORT_SWITCH] = "switched ",   [EMU_REPORT_RESCUED] = "rescued ",
+    [EMU_REPORT_BLOCKED] = "blocked ",   [EMU_REPORT_NOBODY] = "nobody ",
+    [EMU_REPORT_DISAGREE] = "disagree ", [EMU_REPORT_NO_NET] = "no-net ",
+    [EMU_REPORT_ESCAPED] = "escaped ",   [EMU_REPORT_LEFT] = "left ",
 };
 
 /* At most `size` bytes of text that may have no end of its own. */
@@ -55,7 +58,7 @@ static char *put_hex(char *at, uint64_t value)
 
 static size_t format(const struct emu_report *entry, char *ret_line)
 {
-    char *at = put(ret_line, entry->kind <= EMU_REPORT_BLOCKED ? kinds[entry->kind] : "", 16);
+    char *at = put(ret_line, entry->kind <= EMU_REPORT_LEFT ? kinds[entry->kind] : "", 16);
 
     at = put(at, entry->call, sizeof entry->call);
     if (entry->family >= 0) {
@@ -95,12 +98,26 @@ static bool file_name(char ret_name[PATH_MAX])
     return false;
 }
 
+/* What there is now; who writes it is one of the processes. */
+static size_t format_left(char *ret_line)
+{
+    struct emu_session_counts counts;
+    char *at;
+
+    emu_session_count(&counts);
+    at = put_number(ret_line, "left ", (long)(counts.descriptions + counts.bufs + counts.waiters));
+    at = put_number(at, " objects, ", counts.processes);
+    at = put(at, " processes\n", LINE_SIZE);
+    return (size_t)(at - ret_line);
+}
+
 void report_write(void)
 {
     char name[PATH_MAX];
     char line[LINE_SIZE];
     const struct emu_report *entry;
     long size = 0;
+    long written;
     long fd;
 
     if (!file_name(name)) {
@@ -111,10 +128,11 @@ void report_write(void)
         return;
     }
     for (uint32_t i = 0; (entry = emu_report_get(i)) != NULL; i++) {
-        long written = RAW4(SYS_pwrite64, fd, line, format(entry, line), size);
-
+        written = RAW4(SYS_pwrite64, fd, line, format(entry, line), size);
         size += written > 0 ? written : 0;
     }
+    written = RAW4(SYS_pwrite64, fd, line, format_left(line), size);
+    size += written > 0 ? written : 0;
     RAW2(SYS_ftruncate, fd, size);
     RAW1(SYS_close, fd);
 }

@@ -31,8 +31,11 @@ bool route_in_spawned_child(void)
 {
     pid_t pid;
 
-    if (EMU_LIKELY(shim_thread.state != THREAD_SPAWNING)) {
+    if (EMU_LIKELY(shim_thread.state < THREAD_SPAWNING)) {
         return false;
+    }
+    if (shim_thread.state == THREAD_APART) {
+        return true;
     }
     pid = (pid_t)RAW0(SYS_getpid);
     if (pid == shim.process.pid) {
@@ -88,11 +91,11 @@ static void watch_thread_end(struct shim_thread *thread)
 
 bool route_prepare(struct shim_thread *thread)
 {
-    if (thread->state == THREAD_SPAWNING) {
-        return !route_in_spawned_child();
-    }
     if (!session_attached()) {
         return false;
+    }
+    if (thread->state >= THREAD_SPAWNING) {
+        return !route_in_spawned_child();
     }
     route_hold_cancel(thread);
     if (thread->state == THREAD_NEW) {
@@ -246,27 +249,27 @@ int64_t route_sleep(struct emu_task *self, const _Atomic uint32_t *word, uint32_
     return result;
 }
 
-static int64_t __attribute__((noinline)) kernel_call(long number, long a, long b, long c, long d)
+static int64_t __attribute__((noinline)) kernel_call(long number, const long a[6])
 {
-    return raw_call6(number, a, b, c, d, 0, 0);
+    return raw_call6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-static int64_t kernel_call_open(long number, long a, long b, long c, long d)
+static int64_t kernel_call_open(long number, const long arguments[6])
 {
     WITH_CANCEL_OPEN(open);
-    return kernel_call(number, a, b, c, d);
+    return kernel_call(number, arguments);
 }
 
-/* A call that the kernel blocks in: connect, accept. */
-int64_t route_call(struct emu_task *self, long number, long a, long b, long c, long d)
+/* A call that the kernel blocks in: connect, accept, splice from a descriptor of its own. */
+int64_t route_call(struct emu_task *self, long number, const long arguments[6])
 {
     int64_t result;
 
     (void)self;
     if (__libc_single_threaded || shim_thread.no_cancel) {
-        result = kernel_call(number, a, b, c, d);
+        result = kernel_call(number, arguments);
     } else {
-        result = kernel_call_open(number, a, b, c, d);
+        result = kernel_call_open(number, arguments);
     }
     stop_if_ending();
     return result;

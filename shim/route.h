@@ -26,7 +26,8 @@ enum thread_state {
     THREAD_NEW,      /* not known to the emulator yet */
     THREAD_READY,    /* ... known */
     THREAD_OPEN,     /* ... cancelled at any place, or perhaps so: not inside of calls */
-    THREAD_SPAWNING, /* inside the real posix_spawn: its child runs with our memory */
+    THREAD_SPAWNING, /* a child runs with our memory, and perhaps as this thread */
+    THREAD_APART,    /* has descriptors of its own (unshare): all its calls are the kernel's */
 };
 
 #define SHIM_SAVED_SIGNALS 8 /* more at once lose their place in the order, not their content */
@@ -35,9 +36,16 @@ enum thread_state {
 struct shim_thread {
     struct emu_task task;
     enum thread_state state;
-    bool no_cancel;   /* the call came through one of libc's _nocancel entries */
-    bool held;        /* asynchronous cancellation is off until the call's edge */
-    pid_t spawned;    /* the child of a spawn, as that child itself found */
+    bool no_cancel;      /* the call came through one of libc's _nocancel entries */
+    bool held;           /* asynchronous cancellation is off until the call's edge */
+    bool blocks_sigsys;  /* the guest believes so: sud_set_mask() */
+    const void *trapped; /* while a caught call is served (sud.c): where it was made; or NULL */
+    bool left_alone;     /* what is opened now is native: caller_begin() */
+    pid_t spawned;       /* the child of a spawn, as that child itself found */
+    void *left;          /* memory that it made for its exec: ours to free */
+    size_t left_size;
+    bool leaves;      /* the child that is being made won't be a member */
+    int clone_kind;   /* of the clone that this thread makes now: man2_clone.c */
     int fork_slot;    /* from emu_fork_before() until fork has returned */
     uint64_t put_off; /* signals that wait for the call's edge, blocked meanwhile */
     int saved_count;  /* real-time signals among them, in the order they came */
@@ -60,13 +68,13 @@ long route_cancellable(long number, long a, long b, long c, long d, long e, long
 /* The core's hooks (struct emu_process). */
 int64_t route_sleep(struct emu_task *self, const _Atomic uint32_t *word, uint32_t expected,
                     uint64_t deadline_ns);
-int64_t route_call(struct emu_task *self, long number, long a, long b, long c, long d);
+int64_t route_call(struct emu_task *self, long number, const long arguments[6]);
 int route_poll(struct emu_task *self, struct pollfd *fds, nfds_t count, int64_t timeout_ns,
                const sigset_t *mask);
 void route_call_site(struct emu_task *self, char *ret_module, size_t module_size,
                      uint64_t *ret_offset);
 
-/* True in a child of posix_spawn, which shares our memory but not our descriptors. */
+/* True where our memory is shared but not our descriptors: a child of posix_spawn, THREAD_APART. */
 bool route_in_spawned_child(void);
 
 /* From now on no other thread may see what the end of the process does to its calls. */
@@ -96,7 +104,7 @@ static inline struct emu_task *route_enter_from(const void *caller)
     struct emu_task *self = route_enter();
 
     if (self) {
-        self->caller = caller;
+        self->caller = EMU_UNLIKELY(shim_thread.trapped != NULL) ? shim_thread.trapped : caller;
     }
     return self;
 }

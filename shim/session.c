@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct shim shim = {
@@ -25,6 +26,7 @@ struct shim shim = {
 #define HIDDEN_MARGIN 16
 #define MAKING_YIELDS 10000 /* how long another thread waits for the one that makes the session */
 #define OPTION_SIZE   256
+#define MEMBERS_ASKED 64 /* for a descriptor that the guest has closed */
 
 /* Moves a descriptor out of the guest's way. Returns its new number. */
 static int hide(int fd)
@@ -83,6 +85,9 @@ static bool join(void)
 
     set_hooks();
     learn_machine();
+    if (net_is_translated()) {
+        emu_session_conceal();
+    }
     emu_task_enter(&thread->task, &shim.process);
     thread->task.critical = 1;
     thread->state = THREAD_NEW; /* the first call prepares it in full */
@@ -112,6 +117,60 @@ static bool fetch(int fd, int owner)
     return true;
 }
 
+/* Which file stands behind a number: 0, none. */
+static uint64_t file_of(int fd)
+{
+    struct stat status;
+
+    return RAW2(SYS_fstat, fd, &status) == 0 ? (uint64_t)status.st_ino : 0;
+}
+
+static void note_files(void)
+{
+    shim.arena_file = file_of(shim.hidden.arena);
+    shim.bell_file = file_of(shim.hidden.bell);
+}
+
+/* From any member that has it still. */
+static bool fetch_from_members(int fd, uint64_t file)
+{
+    int32_t pids[MEMBERS_ASKED];
+    uint32_t changes;
+    uint32_t count = emu_session_members(pids, MEMBERS_ASKED, &changes);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (fetch(fd, pids[i]) && file_of(fd) == file) {
+            return true;
+        }
+    }
+    return file_of(fd) == file;
+}
+
+bool session_keep(void)
+{
+    bool here = file_of(shim.hidden.arena) == shim.arena_file &&
+                file_of(shim.hidden.bell) == shim.bell_file;
+
+    return EMU_LIKELY(here) || (fetch_from_members(shim.hidden.arena, shim.arena_file) &&
+                                fetch_from_members(shim.hidden.bell, shim.bell_file));
+}
+
+bool session_join_again(void)
+{
+    struct shim_thread *thread = &shim_thread;
+    struct emu_task *self;
+
+    if (!join()) {
+        return false;
+    }
+    self = route_enter();
+    if (self) {
+        emu_process_rebuild(self);
+        route_exit(self);
+    }
+    return thread->state != THREAD_NEW;
+}
+
 /*
  * The session's descriptors have the same numbers in every member. What was closed on the way here
  * (closefrom in a spawned child) is taken from `owner`.
@@ -126,6 +185,7 @@ bool session_attach(int fd, int owner)
     if (RAW3(SYS_fcntl, shim.hidden.bell, F_GETFD, 0) == -EBADF && owner > 0) {
         fetch(shim.hidden.bell, owner);
     }
+    note_files();
     if (!join()) {
         return false;
     }
@@ -151,15 +211,14 @@ static void read_options(struct emu_options *options)
     }
 }
 
-bool session_net_off(void)
+void session_options(struct emu_options *ret_options)
 {
-    struct emu_options options = { 0 };
-
     if (session_attached()) {
-        return shim.process.options.net == EMU_NET_OFF;
+        *ret_options = shim.process.options;
+        return;
     }
-    read_options(&options);
-    return options.net == EMU_NET_OFF;
+    memset(ret_options, 0, sizeof *ret_options);
+    read_options(ret_options);
 }
 
 static bool make(void)
@@ -174,6 +233,7 @@ static bool make(void)
     shim.hidden.arena = hide(fd);
     shim.hidden.bell = hide(shim.hidden.bell);
     emu_session_set_hidden(shim.hidden);
+    note_files();
     emu_session_get_options(&options);
     read_options(&options);
     emu_session_set_options(&options);
@@ -186,6 +246,9 @@ bool session_ensure(void)
 
     if (EMU_LIKELY(state == SHIM_SESSION)) {
         return true;
+    }
+    if (route_in_spawned_child()) {
+        return false; /* what it made would be its alone, and the session everybody's */
     }
     if (state == SHIM_READY && atomic_compare_exchange_strong(&shim.state, &state, SHIM_MAKING)) {
         bool made = make();
@@ -207,9 +270,7 @@ void session_first_descriptor(void)
     }
     shim.emulates = true;
     signal_catch_faults();
-    if (__libc_single_threaded) {
-        net_install();
-    }
+    net_first_descriptor();
 }
 
 long session_new_fd(long fd)

@@ -27,10 +27,15 @@ struct shim {
     int owner;         /* run's pid, which has the session's descriptors as long as we live; or 0 */
     bool emulates;     /* this process has, or had, an emulated descriptor */
     bool net;          /* libc's entries are redirected */
+    bool sud;          /* every system call that isn't ours is caught (sud.h) */
+    bool audit;        /* ... and listed */
+    bool clones;       /* the guest has made children that end with another signal than SIGCHLD */
     struct emu_process process;
     struct emu_hidden hidden; /* descriptors that the guest must not see */
-    const char *options;      /* value of SOCKRIG_OPTIONS at the start, or NULL */
-    char library[PATH_MAX];   /* absolute path of this library; "" until it is asked for */
+    uint64_t arena_file;      /* inodes of what stands there */
+    uint64_t bell_file;
+    const char *options;    /* value of SOCKRIG_OPTIONS at the start, or NULL */
+    char library[PATH_MAX]; /* absolute path of this library; "" until it is asked for */
 };
 
 extern struct shim shim;
@@ -40,14 +45,26 @@ extern struct shim shim;
 /* Attaches to the session behind `fd` (of process `owner` when the fd isn't ours any more). */
 bool session_attach(int fd, int owner);
 
+/*
+ * Before an image that shall inherit the session's descriptors: gets those again that were closed
+ * past the library. False: they are lost.
+ */
+bool session_keep(void);
+
+/*
+ * For a child whose parent's table says nothing of its descriptors: becomes a member of its own,
+ * and learns them from the kernel. False: the session is full.
+ */
+bool session_join_again(void);
+
 /* Makes sure that there is a session; false: everything stays native. */
 bool session_ensure(void);
 
 /* Call after an emulated descriptor came to be in this process: net and fault handlers go in. */
 void session_first_descriptor(void);
 
-/* True when the options say net=off. */
-bool session_net_off(void);
+/* The options of this process: the session's, or SOCKRIG_OPTIONS where there is none yet. */
+void session_options(struct emu_options *ret_options);
 
 static inline bool session_attached(void)
 {
@@ -96,8 +113,21 @@ struct environment {
 /* Finds NAME=value in an environment; returns the value, or NULL. */
 const char *environment_get(char *const *vector, const char *name);
 
-/* The guest's environment with what the preload needs in it. False: no memory. */
-bool environment_build(char *const *guest, struct environment *ret_environment);
+/* The LD_PRELOAD that the loader would go by, or NULL. */
+const char *environment_preload(char *const *vector);
+
+/* False: the vector, or one of its strings, can't be read; the kernel will say so. */
+bool environment_readable(char *const *vector);
+
+/*
+ * The guest's environment with what the preload needs in it, for the program at `path` (NULL: it
+ * isn't known). False: no memory.
+ */
+bool environment_build(const char *path, char *const *guest, struct environment *ret_environment);
+
+/* The same for a program whose loader can't take this library: without it. */
+bool environment_strip(char *const *guest, struct environment *ret_environment);
+
 void environment_free(struct environment *environment);
 
 /* Absolute path of this library. */
@@ -125,11 +155,39 @@ void spawn_end(struct environment *environment, pid_t child);
 
 /* ---- net.c ---- */
 
+/* Syscall User Dispatch, where the options ask for it. Only while there is one thread. */
+void net_start(void);
+
 /* Redirects the entries of libc's own functions. Only while there is one thread. */
 void net_install(void);
 
+/* The first emulated descriptor: the net goes in, or what libc would use now goes native. */
+void net_first_descriptor(void);
+
+/*
+ * libc will use `fd` without our knowing: a stream, or one of 0 to 2. Where there is no net it goes
+ * native.
+ */
+void net_give_to_libc(int fd);
+
+/* The same for what is, or becomes, one of 0 to 2. */
+static inline void net_give_if_standard(int fd, int number)
+{
+    if (number >= 0 && number <= 2) {
+        net_give_to_libc(fd);
+    }
+}
+
 /* True under valgrind, by the libraries that it preloads when the program starts. */
 bool net_is_translated(void);
+
+/* ---- audit.c ---- */
+
+/*
+ * A system call that Syscall User Dispatch alone has caught, made before `address`: lists it if the
+ * emulator would have missed something.
+ */
+void audit_note(long number, const long *arguments, const void *address);
 
 /* ---- report.c ---- */
 

@@ -5,6 +5,7 @@
 
 #include "host.h"
 #include "route.h"
+#include "sud.h"
 
 #include <string.h>
 
@@ -169,6 +170,8 @@ static void run_guest(struct shim_thread *thread, uint64_t action, int number, s
                       ucontext_t *context)
 {
     bool slow = host_copy_slow;
+    bool no_cancel = thread->no_cancel; /* of the call that it interrupts */
+    const void *trapped = thread->trapped;
     const char *stack = thread->other_stack;
     size_t stack_size = thread->other_stack_size;
 
@@ -182,10 +185,36 @@ static void run_guest(struct shim_thread *thread, uint64_t action, int number, s
     if (action & ACTION_SLOW_COPY) {
         host_copy_slow = true;
     }
+    if (EMU_UNLIKELY(shim.sud)) {
+        sud_handler_begins(context);
+    }
+    thread->no_cancel = false;
+    thread->trapped = NULL;
     call_guest(action, number, info, context);
+    thread->no_cancel = no_cancel;
+    thread->trapped = trapped;
+    if (EMU_UNLIKELY(shim.sud)) {
+        sud_handler_ends(context);
+    }
     host_copy_slow = slow;
     thread->other_stack = stack;
     thread->other_stack_size = stack_size;
+}
+
+/*
+ * On Linux a process's descriptors are closed before its parent is told (kernel/exit.c:do_exit). So
+ * the ends of this child have gone when the handler runs, and what it writes comes behind that.
+ */
+static void sweep_child(const siginfo_t *info)
+{
+    bool dead = info->si_code == CLD_EXITED || info->si_code == CLD_KILLED ||
+                info->si_code == CLD_DUMPED;
+    struct emu_task *self = dead && session_attached() ? route_enter() : NULL;
+
+    if (self) {
+        emu_process_sweep(self, info->si_pid);
+        route_exit(self);
+    }
 }
 
 void signal_handler(int number, siginfo_t *info, void *context)
@@ -220,6 +249,9 @@ void signal_handler(int number, siginfo_t *info, void *context)
     if (address == (uintptr_t)SIG_DFL || address == (uintptr_t)SIG_IGN) {
         act_by_default(number, info); /* the kernel forces an ignored fault, too */
         return;
+    }
+    if (number == SIGCHLD) {
+        sweep_child(info);
     }
     run_guest(thread, action, number, info, context);
 }
@@ -263,6 +295,11 @@ static void show_old(const struct kernel_action *old, uint64_t word, struct siga
     memcpy(&ret_old->sa_mask, &old->mask, sizeof old->mask);
 }
 
+void signal_note(int number, const struct sigaction *action)
+{
+    atomic_store(&signal_actions[number], word_of(action));
+}
+
 long signal_set(int number, const struct sigaction *action, struct sigaction *ret_old)
 {
     struct kernel_action set = { 0 };
@@ -270,6 +307,9 @@ long signal_set(int number, const struct sigaction *action, struct sigaction *re
     uint64_t word = atomic_load(&signal_actions[number]);
     long result;
 
+    if (EMU_UNLIKELY(number == SIGSYS && shim.sud)) {
+        return sud_set_action(action, ret_old);
+    }
     if (action) {
         set.flags = (unsigned long)action->sa_flags | KERNEL_SA_RESTORER;
         set.restorer = __restore_rt;
@@ -278,7 +318,7 @@ long signal_set(int number, const struct sigaction *action, struct sigaction *re
         if (needs_handler(number, (uintptr_t)action->sa_handler)) {
             set.handler = signal_handler;
             set.flags = (set.flags | SA_SIGINFO) & ~(unsigned long)SA_RESETHAND;
-            atomic_store(&signal_actions[number], word_of(action));
+            signal_note(number, action);
         }
     }
     result = RAW4(SYS_rt_sigaction, number, action ? &set : NULL, &old, sizeof set.mask);

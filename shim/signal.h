@@ -55,6 +55,9 @@ void signal_handler(int number, siginfo_t *info, void *context);
 /* Where a handler returns to: rt_sigreturn, in the bytes that unwinders know. */
 void __restore_rt(void) __attribute__((visibility("hidden")));
 
+/* Notes what the guest wants to happen, whatever the kernel is told. */
+void signal_note(int number, const struct sigaction *action);
+
 /* rt_sigaction(2) with our handler in place of the guest's. 0 or -errno. */
 long signal_set(int number, const struct sigaction *action, struct sigaction *ret_old);
 

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 struct open_how;
 struct winsize;
@@ -51,20 +52,43 @@ ssize_t wrap_read_nocancel(int fd, void *data, size_t size);
 ssize_t wrap_write_nocancel(int fd, const void *data, size_t size);
 int wrap_close_nocancel(int fd);
 
+/* Calls that make what caller_left_alone() may leave to the kernel, with a return address. */
+int pipe_from(int fds[2], int flags, const void *caller);
+int socket_from(int domain, int type, int protocol, const void *caller);
+int socketpair_from(int domain, int type, int protocol, int fds[2], const void *caller);
+int epoll_create_from(int flags, const void *caller);
+
 /* fcntl(2) and ioctl(2) with their third argument as one word. */
 int wrap_fcntl_word(int fd, int command, unsigned long argument);
 int wrap_ioctl_word(int fd, unsigned long request, unsigned long argument);
+
+/*
+ * syscall(2), from syscall_entry.S and sud.c. syscall_wanted has a 1 for each number that it hands
+ * to a wrapper.
+ */
+long syscall_by_number(long number, long a, long b, long c, long d, long e, long f);
+#define SYSCALL_NUMBERS 512
+extern const unsigned char syscall_wanted[SYSCALL_NUMBERS];
 
 /* Descriptors in ancillary data leave the emulator: they go native. 0, or -errno. */
 int message_give_fds(struct emu_task *self, const struct msghdr *message);
 
 /*
- * Makes ready for an exec or spawn of `path`. `argv0` is for messages alone. Returns 0, or -errno
- * when the exec is refused: the program can't be followed and a channel can't go native.
+ * Makes ready for an exec or spawn of the program at `path`, relative to `directory`. Returns 0; 1:
+ * its loader is a foreign one, which can't take this library; or -errno when the exec is refused:
+ * the program can't be followed and a channel can't go native.
  */
-int exec_prepare(const char *path, bool inherited_only);
+int exec_prepare(int directory, const char *path, bool inherited_only);
 
-/* Finds `file` by PATH as execvp does. Returns its path: in `ret_path`, or `file`, or NULL. */
-const char *exec_find(const char *file, char *ret_path, size_t size);
+/* The same for what is known to be out of reach: every channel goes native. */
+int exec_give_up(bool inherited_only);
+
+/*
+ * Brackets a call that gives this thread descriptors of its own (CLONE_FILES of unshare,
+ * CLOSE_RANGE_UNSHARE): all channels go native before (false: they can't), and after it the thread
+ * is apart, if there are others. clone_parted() returns what it is given.
+ */
+bool clone_part_descriptors(void);
+long clone_parted(long result);
 
 #endif

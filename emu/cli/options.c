@@ -40,8 +40,11 @@ const char run_options_help[] =
     "  --allow-native              PROG itself may be static or setuid\n"
     "  --host-unix=allow|deny|GLOB  connects to unix sockets of programs outside the session;\n"
     "                              GLOB: to these names alone, @ begins abstract ones   [allow]\n"
-    "  --net=redirect|off          how calls inside libc are caught   [redirect]\n"
+    "  --net=redirect|sud|off      how calls inside libc are caught   [redirect]\n"
+    "  --audit                     net=sud, and list what nothing else would have caught\n"
     "  --mmsg=linux|openbsd        rules of sendmmsg and recvmmsg     [linux]\n"
+    "  --exclude-caller GLOB       leave alone what calls from that file make: test harnesses, by\n"
+    "                              name or path; repeatable   [libcriterion's and libnanomsg's]\n"
     "World\n"
     "  --session NAME              join the session of that name, or make it, as other terminals\n"
     "                              do; `sockrig sessions` lists them   [a private one, or\n"
@@ -56,6 +59,8 @@ const char run_options_help[] =
     "                              NOTIFY_SOCKET, print what arrives, relay it to run's own\n"
     "                              $NOTIFY_SOCKET   [vsock]\n"
     "  --on-ready CMD              run CMD (sh -c), outside the session, at READY=1\n"
+    "  --wait=child|all            end when PROG does, or when all that it started has ended, and\n"
+    "                              adopt the orphans meanwhile   [child]\n"
     "Stress\n"
     "  --squeeze                   everything as small as Linux allows\n"
     "  --pipe-capacity SIZE        of new pipes: 4K to 1M, rounded as F_SETPIPE_SZ does\n"
@@ -83,12 +88,14 @@ const char run_options_help[] =
 enum option_id {
     OPTION_CORE = 1, /* "name=value" for emu_options_parse() */
     OPTION_ALLOW_NATIVE,
+    OPTION_AUDIT,
     OPTION_VERIFY,
     OPTION_SQUEEZE,
     OPTION_SESSION,
     OPTION_BRIDGE,
     OPTION_HYBRID,
     OPTION_CID,
+    OPTION_WAIT,
     OPTION_TIMEOUT,
     OPTION_REPORT,
     OPTION_JSON,
@@ -103,17 +110,20 @@ static const struct option long_options[] = {
     { "policy", required_argument, NULL, OPTION_CORE },
     { "unmodeled", required_argument, NULL, OPTION_CORE },
     { "net", required_argument, NULL, OPTION_CORE },
+    { "audit", no_argument, NULL, OPTION_AUDIT },
     { "mmsg", required_argument, NULL, OPTION_CORE },
     { "pipe-capacity", required_argument, NULL, OPTION_CORE },
     { "sock-buffer", required_argument, NULL, OPTION_CORE },
     { "vsock-credit", required_argument, NULL, OPTION_CORE },
     { "backlog", required_argument, NULL, OPTION_CORE },
     { "host-unix", required_argument, NULL, OPTION_CORE },
+    { "exclude-caller", required_argument, NULL, OPTION_CORE },
     { "squeeze", no_argument, NULL, OPTION_SQUEEZE },
     { "allow-native", no_argument, NULL, OPTION_ALLOW_NATIVE },
     { "verify", no_argument, NULL, OPTION_VERIFY },
     { "session", required_argument, NULL, OPTION_SESSION },
     { "cid", required_argument, NULL, OPTION_CID },
+    { "wait", required_argument, NULL, OPTION_WAIT },
     { "bridge", required_argument, NULL, OPTION_BRIDGE },
     { "hybrid", required_argument, NULL, OPTION_HYBRID },
     { "timeout", required_argument, NULL, OPTION_TIMEOUT },
@@ -156,10 +166,11 @@ static const struct {
     { "vsock-credit", "give a size from 128 on, as 4K or 256K" },
     { "backlog", "give a number from 1 on" },
     { "host-unix", "give allow, deny, or a pattern as /run/*, shorter than 108 bytes" },
+    { "exclude-caller", "give a pattern as libcheck.so* or /opt/*, shorter than 128 bytes" },
     { "sock-buffer", "give a size from 4608 on, as 8K or 1M" },
     { "policy", "give FAMILY[/TYPE]=refuse, native or an errno, as inet/dgram=native" },
     { "unmodeled", "give refuse or native" },
-    { "net", "give redirect or off" },
+    { "net", "give redirect, sud or off" },
     { "mmsg", "give linux or openbsd" },
 };
 
@@ -167,8 +178,6 @@ static bool parse_core_option(struct source *source, const char *name, const cha
 {
     char word[256];
 
-    if (strcmp(name, "net") == 0 && strcmp(value, "sud") == 0)
-        return complain(source, "--net=sud isn't there yet");
     if ((size_t)snprintf(word, sizeof word, "%s=%s", name, value) >= sizeof word)
         return complain(source, "--%s: the value is too long", name);
 
@@ -179,7 +188,9 @@ static bool parse_core_option(struct source *source, const char *name, const cha
         return true;
     }
     switch (error) {
-    case -ENOSPC: return complain(source, "--%s: at most %d can be given", name, EMU_MAX_POLICIES);
+    case -ENOSPC:
+        return complain(source, "--%s: at most %d can be given", name,
+                        strcmp(name, "policy") == 0 ? EMU_MAX_POLICIES : EMU_MAX_EXCLUDED);
     default: break;
     }
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
@@ -249,6 +260,16 @@ static bool set_cid(struct source *source, const char *value)
             source, "bad value in --cid=%.200s: give 2 (the host), or 3 to 4294967294 (a guest)",
             value);
     source->options.cid = (uint32_t)number;
+    return true;
+}
+
+static bool set_wait(struct source *source, const char *value)
+{
+    const bool all = strcmp(value, "all") == 0;
+
+    if (!all && strcmp(value, "child") != 0)
+        return complain(source, "bad value in --wait=%.200s: give child or all", value);
+    source->options.wait_all = all;
     return true;
 }
 
@@ -333,9 +354,11 @@ static bool apply(struct source *source, int id, const char *name, const char *v
     case OPTION_CORE: return parse_core_option(source, name, value);
     case OPTION_ALLOW_NATIVE: options->emu.allow_native = true; return true;
     case OPTION_SQUEEZE: return emu_options_parse("squeeze", &options->emu) == 0;
+    case OPTION_AUDIT: return emu_options_parse("audit", &options->emu) == 0;
     case OPTION_VERIFY: options->emu.verify = true; return true;
     case OPTION_SESSION: return set_session(source, value);
     case OPTION_CID: return set_cid(source, value);
+    case OPTION_WAIT: return set_wait(source, value);
     case OPTION_BRIDGE: return add_bridge(source, value);
     case OPTION_HYBRID: return set_hybrid(source, value);
     case OPTION_TIMEOUT: return set_timeout(source, value);

@@ -19,6 +19,7 @@ struct run_options {
     char *report_file;      /* ... into this file; NULL: stderr; owned */
     bool json;
     bool verbose;
+    bool wait_all;        /* --wait=all: end when all that PROG started has ended */
     uint64_t timeout_ns;  /* --timeout; 0: none */
     const char *notify;   /* --notify: its form, as NOTIFY_SOCKET begins; NULL: not asked for */
     char *on_ready;       /* --on-ready: a command for sh -c; NULL: none; owned */

@@ -31,6 +31,9 @@ static const struct section sections[] = {
     { EMU_REPORT_RESCUED, "rescued bytes", "time", "times" },
     { EMU_REPORT_NOBODY, "found nobody", "time", "times" },
     { EMU_REPORT_DISAGREE, "disagreed with the kernel about", "end", "ends" },
+    { EMU_REPORT_LEFT, "left alone", "process", "processes" },
+    { EMU_REPORT_NO_NET, "did without the net in", "process", "processes" },
+    { EMU_REPORT_ESCAPED, "caught", "escaped call", "escaped calls" },
 };
 
 enum { SECTIONS = sizeof sections / sizeof sections[0], REFUSALS = 2 };
@@ -219,6 +222,16 @@ void report_print_refusals(const struct report *report, FILE *file)
 {
     for (int i = 0; i < REFUSALS; i++)
         print_section(report, &sections[i], file);
+}
+
+void report_print_audit(const struct report *report, FILE *file)
+{
+    const struct section *section = &sections[SECTIONS - 1];
+
+    if (total_of(report, section->kind) == 0)
+        fprintf(file, "sockrig: %s 0 %s\n", section->did, section->things);
+    else
+        print_section(report, section, file);
 }
 
 void report_print(const struct report *report, FILE *file)

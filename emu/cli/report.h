@@ -45,6 +45,9 @@ bool report_has_faults(const struct report *report);
 /* Prints refused calls and what would allow them; nothing when there are none. */
 void report_print_refusals(const struct report *report, FILE *file);
 
+/* Prints the calls that an audit found, or that there were none. */
+void report_print_audit(const struct report *report, FILE *file);
+
 /* Prints everything. The last line is "objects left: N". */
 void report_print(const struct report *report, FILE *file);
 

@@ -83,6 +83,9 @@ static const char *kind_name(uint32_t kind)
     case EMU_REPORT_BLOCKED: return "blocked";
     case EMU_REPORT_NOBODY: return "nobody";
     case EMU_REPORT_DISAGREE: return "disagree";
+    case EMU_REPORT_NO_NET: return "no-net";
+    case EMU_REPORT_LEFT: return "left";
+    case EMU_REPORT_ESCAPED: return "escaped";
     }
     return "unknown";
 }

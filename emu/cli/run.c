@@ -107,7 +107,7 @@ static int find_program(struct run *run)
 
     if (error != 0)
         return fail(run_program_exit_code(error), "%s: %s", name, strerror(error));
-    const enum reach_verdict verdict = reach_check(run->program, reason, sizeof reason);
+    const enum reach_verdict verdict = reach_check(AT_FDCWD, run->program, reason, sizeof reason);
     run->reachable = verdict == REACH_OK;
     if (verdict != REACH_OK && verdict != REACH_NOT_A_PROGRAM && !run->options.emu.allow_native)
         return fail(EXIT_OWN_FAILURE,
@@ -269,11 +269,41 @@ static int ended(void *context)
     return notify_finish(&run->notify);
 }
 
-static void hurry(void *context)
+/* Which processes of the session, or children of ours, are sockrig's own. */
+static bool is_own(void *context, pid_t pid)
 {
-    struct run *run = context;
+    const struct run *run = context;
 
-    notify_hurry(&run->notify);
+    return run_helpers_has(&run->helpers, pid) || pid == run->notify.listener ||
+           pid == run->notify.manager;
+}
+
+/* --wait=all: whom PROG has left behind. */
+static size_t find_left(const struct run *run, int32_t *ret_pids)
+{
+    const struct run_tree tree = run_tree_of(run->child, &run->session);
+
+    return run->options.wait_all ? run_tree_rest(&tree, ret_pids) : 0;
+}
+
+static bool left(void *context)
+{
+    static int32_t pids[RUN_TREE_MAX];
+
+    return find_left(context, pids) > 0;
+}
+
+/* What would have been for PROG is for those that it has left. */
+static void hurry(void *context, int number)
+{
+    static int32_t pids[RUN_TREE_MAX];
+    struct run *run = context;
+    const size_t count = find_left(run, pids);
+
+    for (size_t i = 0; i < count; i++)
+        kill(pids[i], number);
+    if (count == 0)
+        notify_hurry(&run->notify);
 }
 
 /* The time limit is reached: says who waits for what, while all of them still do. */
@@ -286,7 +316,7 @@ static void time_up(void *context)
     size_t count = 0;
 
     for (size_t i = 0; i < found; i++) {
-        if (!run_helpers_has(&run->helpers, pids[i]) && pids[i] != run->notify.listener)
+        if (!is_own(run, pids[i]))
             pids[count++] = pids[i];
     }
     run->waits.limit_ns = run->options.timeout_ns;
@@ -324,8 +354,11 @@ static void print_report(const struct run *run, const struct report *report)
         report_print(report, run->report);
     if (!on_stderr && run->options.verbose)
         report_print(report, stderr);
-    else if (!on_stderr)
+    else if (!on_stderr) {
         report_print_refusals(report, stderr);
+        if (run->options.emu.audit)
+            report_print_audit(report, stderr);
+    }
     if (!run->options.json || run->report != stderr)
         elsewhere_print(report, &run->session, stderr);
     if (fflush(run->report) != 0 || ferror(run->report))
@@ -374,6 +407,8 @@ static int repeat(int status)
 
 static int supervise(struct run *run)
 {
+    if (run->options.wait_all)
+        run_tree_adopt(is_own, run);
     const pid_t child = run_program_start(run->program, run->options.program, &run->inherited);
 
     if (child < 0)
@@ -388,6 +423,7 @@ static int supervise(struct run *run)
                                      .limit_ns = run->options.timeout_ns,
                                      .time_up = time_up,
                                      .removed = removed,
+                                     .left = left,
                                      .ended = ended,
                                      .hurry = hurry,
                                      .context = run };

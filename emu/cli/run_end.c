@@ -30,6 +30,12 @@
 #define ANCESTORS_MAX 4096
 #define FREEZE_ROUNDS 64 /* of stopping; each finds what was forked since the last */
 
+/* Set by run_tree_adopt(): like the subreaper, the whole process's. */
+static struct {
+    bool (*is_own)(void *context, pid_t pid);
+    void *context;
+} adoption;
+
 /* Who is to end. */
 struct doomed {
     int32_t pids[RUN_TREE_MAX];
@@ -77,6 +83,30 @@ static bool is_of_others(const struct run_tree *tree, int32_t pid)
            contains(tree->others, tree->other_count, owner);
 }
 
+void run_tree_adopt(bool (*is_own)(void *context, pid_t pid), void *context)
+{
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    adoption.is_own = is_own;
+    adoption.context = context;
+}
+
+/* Adds our children that we didn't start. */
+static size_t add_adopted(int32_t *pids, size_t count)
+{
+    static int32_t below[RUN_TREE_MAX];
+
+    if (adoption.is_own == NULL)
+        return count;
+    below[0] = getpid();
+    const size_t found = proc_add_descendants(below, 1, RUN_TREE_MAX);
+    for (size_t i = 1; i < found && count < RUN_TREE_MAX; i++) {
+        if (proc_parent(below[i]) == getpid() && !adoption.is_own(adoption.context, below[i]) &&
+            !contains(pids, count, below[i]))
+            pids[count++] = below[i];
+    }
+    return count;
+}
+
 size_t run_tree_find(const struct run_tree *tree, int32_t *ret_pids)
 {
     uint32_t changes;
@@ -92,7 +122,39 @@ size_t run_tree_find(const struct run_tree *tree, int32_t *ret_pids)
     }
     if (!has_child)
         ret_pids[kept++] = tree->child;
+    kept = add_adopted(ret_pids, kept);
     return proc_add_descendants(ret_pids, kept, RUN_TREE_MAX);
+}
+
+/* One look: keeps who is alive, reaps those of ours that aren't. True when there was one. */
+static bool look_for_rest(const struct run_tree *tree, int32_t *ret_pids, size_t *ret_count)
+{
+    const size_t count = run_tree_find(tree, ret_pids);
+    bool reaped = false;
+
+    *ret_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int32_t pid = ret_pids[i];
+
+        if (pid == tree->child ||
+            (adoption.is_own != NULL && adoption.is_own(adoption.context, pid)))
+            continue;
+        if (waitpid(pid, NULL, WNOHANG) == pid)
+            reaped = true;
+        else
+            ret_pids[(*ret_count)++] = pid; /* alive, or its parent is */
+    }
+    return reaped;
+}
+
+/* Who ended while we looked may have made another one that we have missed. */
+size_t run_tree_rest(const struct run_tree *tree, int32_t *ret_pids)
+{
+    size_t count;
+
+    while (look_for_rest(tree, ret_pids, &count) && count == 0) /* ends: each round reaps one */
+        ;
+    return count;
 }
 
 /* Adds what isn't known yet. Returns how many. */

@@ -4,6 +4,7 @@
 #ifndef CLI_RUN_END_H
 #define CLI_RUN_END_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,10 +27,20 @@ struct run_tree {
 struct run_tree run_tree_of(pid_t child, const struct run_session *session);
 
 /*
+ * Who loses its parents below us becomes our child from now on (a child subreaper), and belongs to
+ * the run. `is_own` says which of our children don't: those that we started ourselves.
+ */
+void run_tree_adopt(bool (*is_own)(void *context, pid_t pid), void *context);
+
+/*
  * Finds the processes of the run: `child`, the members of the session that no other supervisor
- * started, and whatever descends from one of these. Returns their number, at most RUN_TREE_MAX.
+ * started, those that we adopted, and whatever descends from one of these. Returns their number, at
+ * most RUN_TREE_MAX.
  */
 size_t run_tree_find(const struct run_tree *tree, int32_t *ret_pids);
+
+/* The same without the child, which has ended; reaps those of ours that have. */
+size_t run_tree_rest(const struct run_tree *tree, int32_t *ret_pids);
 
 /*
  * Ends them: SIGTERM, a second to tidy up, then SIGKILL; sweeps and reaps them. Only a process that

@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include "reach.h"
+#include "run_session.h"
+#include "sanitizer.h"
 
 int run_program_find(const char *name, char *ret_path)
 {
@@ -56,8 +58,9 @@ static bool stands_in(const char *preload, const char *library)
 }
 
 /*
- * gcc's shared AddressSanitizer wants to be the first library and ends programs when it isn't; it
- * works behind ours as well.
+ * gcc's shared AddressSanitizer wants to be the first library and ends programs when it isn't. We
+ * put it there (sanitizer.h), and so does the preloaded library for what PROG starts; what a static
+ * program starts has us first.
  */
 static int allow_sanitizer(void)
 {
@@ -76,15 +79,28 @@ static int allow_sanitizer(void)
     return result;
 }
 
+/* Ours in front of the user's; but a sanitizer's library that the user preloads stays the first. */
+static char *preload_value(const char *preload, const char *library)
+{
+    const size_t first = strcspn(preload, ": ");
+    char *value = NULL;
+    const int size = sanitizer_is_library(preload, first)
+                         ? asprintf(&value, "%.*s:%s%s", (int)first, preload, library,
+                                    preload + first)
+                         : asprintf(&value, "%s:%s", library, preload);
+
+    return size < 0 ? NULL : value;
+}
+
 int run_program_set_environment(const char *library, int arena)
 {
     const char *preload = getenv("LD_PRELOAD");
-    const int sanitizer = allow_sanitizer();
+    const int allowed = allow_sanitizer();
     char place[32];
     char *value = NULL;
 
-    if (sanitizer != 0)
-        return sanitizer;
+    if (allowed != 0)
+        return allowed;
 
     snprintf(place, sizeof place, "%d,%d", arena, getpid());
     if (arena >= 0 && setenv("SOCKRIG_ARENA", place, 1) != 0)
@@ -93,11 +109,41 @@ int run_program_set_environment(const char *library, int arena)
         return setenv("LD_PRELOAD", library, 1) == 0 ? 0 : errno;
     if (stands_in(preload, library))
         return 0;
-    if (asprintf(&value, "%s:%s", library, preload) < 0)
+    value = preload_value(preload, library);
+    if (value == NULL)
         return ENOMEM;
     const int result = setenv("LD_PRELOAD", value, 1) == 0 ? 0 : errno;
     free(value);
     return result;
+}
+
+/* The sanitizer's library of the program at `path` comes before ours, for this program alone. */
+static int put_sanitizer_first(const char *path)
+{
+    const char *preload = getenv("LD_PRELOAD");
+    char name[SANITIZER_NAME_SIZE];
+    char *value = NULL;
+
+    unsetenv("SOCKRIG_RUNTIME");
+    if (preload == NULL || !sanitizer_of_program(path, name) ||
+        sanitizer_is_library(preload, strcspn(preload, ": ")))
+        return 0;
+    if (asprintf(&value, "%s:%s", name, preload) < 0)
+        return ENOMEM;
+    const bool done = setenv("LD_PRELOAD", value, 1) == 0 &&
+                      setenv("SOCKRIG_RUNTIME", name, 1) == 0;
+    free(value);
+    return done ? 0 : ENOMEM;
+}
+
+/* With --allow-native: a loader of another libc or architecture would stumble over the library. */
+static int prepare_preload(const char *path)
+{
+    const enum reach_verdict verdict = reach_check(AT_FDCWD, path, NULL, 0);
+
+    if (verdict == REACH_CLASS || verdict == REACH_LIBC)
+        return run_forget_library("libsockrig.so") == 0 ? 0 : ENOMEM;
+    return put_sanitizer_first(path);
 }
 
 /* In the child. Never returns. */
@@ -111,8 +157,11 @@ static void become(const char *path, char **argv, const struct run_inherited *in
     if (getppid() != parent) /* it died before the line above */
         _exit(EXIT_OWN_FAILURE);
     sigprocmask(SIG_SETMASK, &inherited->mask, NULL);
-    execvp(path, argv); /* a path, but a text file without #! is a script as everywhere */
-    error = errno;
+    error = prepare_preload(path);
+    if (error == 0) {
+        execvp(path, argv); /* a path, but a text file without #! is a script as everywhere */
+        error = errno;
+    }
     if (write(error_pipe, &error, sizeof error) != sizeof error)
         _exit(EXIT_OWN_FAILURE);
     _exit(run_program_exit_code(error));

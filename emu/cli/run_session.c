@@ -364,8 +364,7 @@ static void hand_over(void)
     closedir(folder);
 }
 
-/* Takes the library out of LD_PRELOAD, under whatever path it stands there. */
-static int forget_library(const char *library)
+int run_forget_library(const char *library)
 {
     const char *preload = getenv("LD_PRELOAD");
     char *list = strdup(preload != NULL ? preload : "");
@@ -393,7 +392,7 @@ int run_session_leave(const char *library, char *const *argv)
     while (argv[count] != NULL)
         count++;
     char **vector = calloc(count + 2, sizeof *vector);
-    if (vector == NULL || forget_library(library) != 0 || unsetenv("SOCKRIG_ARENA") != 0)
+    if (vector == NULL || run_forget_library(library) != 0 || unsetenv("SOCKRIG_ARENA") != 0)
         return fail(EXIT_OWN_FAILURE, "can't leave the session: %s", strerror(ENOMEM));
     vector[0] = (char *)(uintptr_t) "sockrig";
     memcpy(vector + 1, argv, count * sizeof *vector);

@@ -41,6 +41,9 @@ bool run_session_enclosing(void);
 /* True when the session of this name is the attached one. */
 bool run_session_is_attached(const char *name);
 
+/* Takes the library out of LD_PRELOAD, under whatever path it stands there. 0, or -1. */
+int run_forget_library(const char *library);
+
 /*
  * Becomes a `sockrig` outside of every session, with the same arguments: what it inherits is handed
  * to the kernel first. argv[0] is "run". Returns the exit code of a failure that was said.

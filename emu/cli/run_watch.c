@@ -1,11 +1,7 @@
 /*
  * run_watch.c - the supervisor: members are watched through pidfds, PROG through its signals
  *
- * Watching. The kernel says who is alive; what is missing when a process dies is somebody who wakes
- * the sleepers. A member rings the bell when it has joined, and gets a pidfd here. A pidfd becomes
- * readable when the whole process is gone, and the kernel has closed its descriptors by then
- * (kernel/exit.c do_exit: exit_files() comes before exit_notify()), so the placeholders already
- * tell the truth when emu_process_sweep() wakes those who ask them.
+ * Watching. A member rings the bell when it has joined, and gets a pidfd here (members.h).
  *
  * Of several supervisors one watches, for all (watcher.h). The others have a pidfd of it; when it
  * is gone, one of them goes on, and begins with whoever is a member by then.
@@ -19,11 +15,11 @@
  * without such a shell (an orphaned one: kernel/signal.c get_signal()), where nobody would ever
  * continue us and the session would lose its supervisor.
  *
- * Leaves out: members in another PID namespace (their pids mean nothing here), and those beyond
- * RLIMIT_NOFILE's hard limit. Their sleepers are woken by the `wait` of their parents.
+ * Leaves out: what members.h does.
  */
 #include "run_watch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -34,18 +30,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bounds.h"
+#include "members.h"
 #include "run_end.h"
 
 enum { FD_SIGNALS, FD_BELL, FD_CALLERS, FD_WATCHER, FD_ENDING, FD_MEMBERS };
 
-/* Who is watched: poll's array, and beside it the pids. Slots from FD_MEMBERS on are members. */
-struct members {
-    struct pollfd fds[FD_MEMBERS + EMU_MAX_PROCESSES];
-    int32_t pids[FD_MEMBERS + EMU_MAX_PROCESSES];
-    nfds_t count;     /* of fds */
-    uint32_t changes; /* the session's counter when it was last asked */
-};
+static_assert(FD_MEMBERS <= MEMBERS_OTHERS, "see members.h");
 
 static const int passed_on[] = { SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1,
                                  SIGUSR2, SIGALRM, SIGWINCH, SIGTSTP };
@@ -59,56 +49,7 @@ void run_watch_signals(sigset_t *ret_signals)
         sigaddset(ret_signals, passed_on[i]);
 }
 
-/* ---- Members ---- */
-
-static bool is_watched(const struct members *members, int32_t pid)
-{
-    for (nfds_t i = FD_MEMBERS; i < members->count; i++) {
-        if (members->pids[i] == pid)
-            return true;
-    }
-    return false;
-}
-
-/* A member that is gone already is swept at once. */
-static void watch_member(struct emu_task *self, struct members *members, int32_t pid)
-{
-    const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-
-    if (pidfd >= 0) {
-        members->fds[members->count] = (struct pollfd){ .fd = pidfd, .events = POLLIN };
-        members->pids[members->count] = pid;
-        members->count++;
-    } else if (errno == ESRCH) {
-        emu_process_sweep(self, pid);
-    }
-}
-
-/* Finds members that joined since we last looked. */
-static void find_members(struct emu_task *self, struct members *members)
-{
-    static int32_t pids[EMU_MAX_PROCESSES];
-    const uint32_t count = emu_session_members(pids, EMU_MAX_PROCESSES, &members->changes);
-
-    for (uint32_t i = 0; i < count && members->count < FD_MEMBERS + EMU_MAX_PROCESSES; i++) {
-        if (!is_watched(members, pids[i]))
-            watch_member(self, members, pids[i]);
-    }
-}
-
-/* Sweeps the members whose pidfd says that they are gone, and forgets them. */
-static void sweep_members(struct emu_task *self, struct members *members)
-{
-    for (nfds_t i = members->count; i-- > FD_MEMBERS;) {
-        if (members->fds[i].revents == 0)
-            continue;
-        emu_process_sweep(self, members->pids[i]);
-        close(members->fds[i].fd);
-        members->count--;
-        members->fds[i] = members->fds[members->count];
-        members->pids[i] = members->pids[members->count];
-    }
-}
+/* ---- Who watches, and their bell ---- */
 
 /* The watcher died: somebody else is it now, or we are. */
 static void pass_role(const struct run_watch *watch, struct members *members)
@@ -169,7 +110,7 @@ static void pass_on(const struct run_watch *watch, const struct signalfd_siginfo
         if (!has_ended(watch->child))
             kill(watch->child, number);
         else if (number != SIGWINCH && number != SIGTSTP) /* nobody ends from these */
-            watch->hurry(watch->context);
+            watch->hurry(watch->context, number);
     }
 }
 
@@ -219,7 +160,7 @@ static bool is_over(const struct run_watch *watch, struct members *members)
     if (ending->fd >= 0)
         return ending->revents != 0;
     follow_stops(watch->child);
-    if (!has_ended(watch->child))
+    if (!has_ended(watch->child) || watch->left(watch->context))
         return false;
     ending->fd = watch->ended(watch->context);
     return ending->fd < 0;
@@ -278,13 +219,13 @@ static bool watch_until(const struct run_watch *watch, struct members *members,
             *ret_status = -errno;
             return true;
         }
-        sweep_members(watch->self, members); /* before new ones: a pid may have been used again */
+        members_sweep(watch->self, members); /* before new ones: a pid may have been used again */
         if (members->fds[FD_BELL].revents != 0)
             silence(watch->bell);
         if (members->fds[FD_WATCHER].revents != 0)
             pass_role(watch, members);
         if (watch->watcher->mine)
-            find_members(watch->self, members);
+            members_find(watch->self, members);
         read_signals(watch);
         if (is_over(watch, members)) {
             *ret_status = reap(watch->child);
@@ -309,21 +250,20 @@ int run_watch(const struct run_watch *watch)
     const int callers = watch->session->serve.registry != NULL ? watch->session->serve.set : -1;
     int status = 0;
 
+    members_init(&members, FD_MEMBERS);
     members.fds[FD_SIGNALS] = (struct pollfd){ .fd = watch->signals, .events = POLLIN };
     members.fds[FD_BELL] = (struct pollfd){ .fd = watch->bell, .events = POLLIN };
     members.fds[FD_CALLERS] = (struct pollfd){ .fd = callers, .events = POLLIN };
     members.fds[FD_WATCHER] = (struct pollfd){ .fd = watch->watcher->pidfd, .events = POLLIN };
     members.fds[FD_ENDING] = (struct pollfd){ .fd = -1, .events = POLLIN };
-    members.count = FD_MEMBERS;
     if (watch->watcher->mine)
-        find_members(watch->self, &members); /* it may have joined before the first poll */
+        members_find(watch->self, &members); /* it may have joined before the first poll */
     if (!watch_until(watch, &members, deadline_ns, &status)) {
         watch->time_up(watch->context);
         const struct run_tree tree = run_tree_of(watch->child, watch->session);
         run_tree_end(watch->self, &tree);
         status = RUN_WATCH_TIME_UP;
     }
-    for (nfds_t i = FD_MEMBERS; i < members.count; i++)
-        close(members.fds[i].fd);
+    members_fini(&members);
     return status;
 }

@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,9 +25,11 @@ struct run_watch {
     uint64_t limit_ns;       /* how long the child may run, 0: for ever */
     void (*time_up)(void *); /* called when that is over, before all are ended; with `context` */
     void (*removed)(void *); /* called when somebody removes the session, before the same */
-    int (*ended)(void *);    /* called when the child has ended: a pidfd, until whose end the watch
+    bool (*left)(void *);    /* called at each event when the child has ended: true while processes
+                                are left to be waited for */
+    int (*ended)(void *);    /* called when nobody is left: a pidfd, until whose end the watch
                                 goes on; -1: none */
-    void (*hurry)(void *);   /* called when a signal comes meanwhile, which was for the child */
+    void (*hurry)(void *, int); /* called when a signal comes after the child's end */
     void *context;
 };
 

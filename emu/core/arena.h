@@ -30,6 +30,17 @@ struct pool {
     _Atomic uint32_t used;
 };
 
+/* Bytes on their way from one buf into another: passage.h. Guarded by passage_lock. */
+struct passage_journal {
+    _Atomic uint32_t state; /* PASSAGE_* of passage.c; 0: not in use */
+    uint32_t from;          /* bufs, and their generations */
+    uint32_t from_generation;
+    uint32_t to;
+    uint32_t to_generation;
+    uint32_t arrived; /* BUF_ARRIVED of `to` once they have come */
+    uint32_t bytes;   /* that leave `from` then */
+};
+
 struct arena_header {
     char magic[8];
     uint64_t signature;
@@ -40,6 +51,11 @@ struct arena_header {
     _Atomic uint32_t bell_mute; /* 1: somebody can't ring by name: bell.h */
     _Atomic int32_t watcher;    /* pid of who watches members, or 0 */
     _Atomic int32_t watcher_bell;
+    _Atomic uint64_t watcher_object; /* the inode of its bell: its pid may be somebody else's */
+    _Atomic int32_t reaper;        /* of a bare session: its pid; -1: it is being started, or can't
+                                      be; 0: there is none */
+    _Atomic int32_t reaper_parent; /* who started it */
+    _Atomic uint32_t reaper_leave; /* 1: its parent ends, and waits for it */
     _Atomic uint32_t joined;       /* processes that ever joined */
     _Atomic uint32_t changes;      /* grows when a process joins */
     _Atomic uint32_t unborn;       /* children ever expected: names for their records */
@@ -61,6 +77,10 @@ struct arena_header {
     struct pool items;
     struct outer_lock epoll_lock;   /* the structure of all epoll sets: epoll.h */
     _Atomic uint32_t epoll_changed; /* 1: it is being changed */
+    struct pool rights;
+    struct outer_lock rights_lock;  /* which descriptions are in flight: rights.h */
+    struct outer_lock passage_lock; /* the journal, and starting to use it: passage.h */
+    struct passage_journal passage;
     struct pool chunks[ARENA_CHUNK_CLASSES];
 };
 

@@ -16,6 +16,7 @@
 #define EMU_MAX_WAITERS      262144u  /* registrations in queues; beyond: ENOMEM */
 #define EMU_MAX_NAMES        131072u  /* slots for names of sockets: names.h */
 #define EMU_NAME_PROBES      512u     /* slots a name may stand away from its own; beyond: ENOMEM */
+#define EMU_MAX_RIGHTS       4096u    /* messages with descriptors in flight; ETOOMANYREFS */
 #define EMU_MAX_REPORTS      1024u    /* different call sites that a report lists */
 #define EMU_MAX_FDS          1048576u /* highest descriptor number + 1 that is ever emulated */
 

@@ -4,9 +4,12 @@
 #include "channel.h"
 
 #include "charge.h"
+#include "passage.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 
+#define FEED_BYTES    (1u << 20) /* bytes that a splice brought, taken in at a time */
 #define RESCUE_ROUNDS 64 /* reads of a placeholder at a time; what is left comes next time */
 
 void transfer_init(struct transfer *transfer, struct description *description, int fd,
@@ -26,7 +29,11 @@ void transfer_init(struct transfer *transfer, struct description *description, i
                           O_NONBLOCK);
     transfer->started = false;
     transfer->waited = false;
+    transfer->splices = false;
+    transfer->passes = false;
     transfer->ret_flags = 0;
+    transfer->rights = NULL;
+    transfer->rights_left = 0;
 }
 
 /*
@@ -61,8 +68,12 @@ struct socket_buf *channel_lock(struct emu_task *self, const struct transfer *tr
         return NULL;
     }
     *ret_state = buf_state_locked(buf);
-    if (EMU_LIKELY(!(ret_state->flags & (BUF_NATIVE | BUF_MOVING)))) {
+    if (EMU_LIKELY(!(ret_state->flags & (BUF_NATIVE | BUF_MOVING | BUF_LEAVING)))) {
         return buf;
+    }
+    if (ret_state->flags & BUF_LEAVING) {
+        passage_wait(self, buf);
+        return channel_lock(self, transfer, index, ret_state);
     }
     if (ret_state->flags & BUF_NATIVE) {
         lock_release(self, &buf->lock);
@@ -101,6 +112,9 @@ void emu_task_clear(struct emu_task *self)
         fdtab_unpin(self, pinned - 1);
     }
     fdtab_unpin_to(self, 0);
+    if (EMU_UNLIKELY(self->rights_sent != 0)) {
+        rights_abandon(self);
+    }
 }
 
 int64_t channel_wait_pinned(struct emu_task *self, uint32_t index,
@@ -217,6 +231,12 @@ static bool rescue_one(int fd, struct description *description, struct socket_bu
         return false;
     }
     want = next_stray(fd, description);
+    if (EMU_UNLIKELY(buf->rights != 0)) {
+        want = rights_strays(buf, fd, want);
+        if (want == 0) {
+            return false;
+        }
+    }
     if (buf_reserve_locked(buf, &state, want, 1) < 0) {
         return false;
     }
@@ -238,8 +258,8 @@ static bool rescue_one(int fd, struct description *description, struct socket_bu
     return true;
 }
 
-/* Appends what came past the shim, as the kernel would have it: after everything unread. */
-static bool rescue(struct emu_task *self, int fd, struct description *description)
+/* Appends what lies in the placeholder, as the kernel would have it: after everything unread. */
+static bool take_in(struct emu_task *self, int fd, struct description *description)
 {
     struct socket_buf *buf = buf_at(description->rx);
     struct wake_list list;
@@ -247,8 +267,7 @@ static bool rescue(struct emu_task *self, int fd, struct description *descriptio
     bool any = false;
 
     wake_list_init(&list);
-    lock_acquire(self, &buf->lock);
-    state = buf_state_locked(buf);
+    buf_lock_settled(self, buf, &state);
     if (state.flags & BUF_MOVING) {
         undo_move(fd, buf, &state); /* no strays: copies of what is unread here */
         queue_notify_locked(&buf->readers, POLLIN | POLLRDNORM, &list);
@@ -262,22 +281,91 @@ static bool rescue(struct emu_task *self, int fd, struct description *descriptio
     }
     lock_release(self, &buf->lock);
     wake_list_flush(self, &list);
-    if (any) {
+    if (any && !(state.flags & BUF_FED)) {
         emu_report_add(self, EMU_REPORT_RESCUED, "write", -1, -1, 0);
     }
     return any;
 }
 
-/*
- * Where the kernel has the placeholder: another thread may have closed the number that the call
- * began with, and the number may be anything by now. -1: nowhere in this process.
- */
-static int placeholder_number(int fd, const struct description *description)
+void channel_mind_strays(struct emu_task *self, int fd, struct description *writer)
 {
-    uint32_t index = description_index(description);
-    int number = fdtab_number(fd, index);
+    struct description *reader = description_peer(writer);
+    int waiting = 0;
+    int own;
 
-    return EMU_LIKELY(number >= 0) ? number : fdtab_find(fd, index);
+    if (writer->kind != DESCRIPTION_PIPE_WRITER || !reader ||
+        host_ioctl(fd, FIONREAD, &waiting) < 0 || waiting == 0) {
+        return;
+    }
+    own = host_reopen_reader(fd);
+    if (own >= 0) {
+        take_in(self, own, reader);
+        host_close(own);
+    }
+}
+
+void channel_feed_begin(struct emu_task *self, struct socket_buf *buf, struct buf_state *state)
+{
+    state->flags |= BUF_FED;
+    buf_publish_locked(buf, state);
+    lock_release(self, &buf->lock);
+}
+
+/*
+ * Takes in at most `size` bytes as slots, of which the first has `first` at most. Returns how many;
+ * 0: nothing (more) lies there.
+ */
+static uint64_t feed_some(int fd, struct socket_buf *buf, struct buf_state *state, uint32_t first,
+                          uint64_t size)
+{
+    uint32_t most = (uint32_t)base_min_u64(size, FEED_BYTES);
+    uint32_t position;
+    uint32_t here;
+    struct iovec iov[2];
+    int64_t got;
+
+    if (!(host_poll_one(fd, POLLIN) & POLLIN) ||
+        buf_reserve_locked(buf, state, most, most / EMU_PAGE + 2) < 0) {
+        return 0;
+    }
+    position = (state->head + state->used) & buf_ring_mask(state);
+    here = base_min_u32(most, buf_ring_mask(state) + 1 - position);
+    iov[0] = (struct iovec){ buf_ring(state) + position, here };
+    iov[1] = (struct iovec){ buf_ring(state), most - here };
+    got = host_readv(fd, iov, 2);
+    for (int64_t left = got; left > 0; first = EMU_PAGE) {
+        uint32_t len = (uint32_t)base_min_u64((uint64_t)left, first);
+
+        buf_append(state, len, 0);
+        left -= len;
+    }
+    if (got > 0) {
+        buf_publish_locked(buf, state);
+    }
+    return got > 0 ? (uint64_t)got : 0;
+}
+
+void channel_feed_end(struct emu_task *self, int fd, struct description *reader, uint32_t first,
+                      uint64_t size)
+{
+    struct socket_buf *buf = buf_at(reader->rx);
+    struct wake_list list;
+    struct buf_state state;
+
+    wake_list_init(&list);
+    buf_lock_settled(self, buf, &state);
+    if (!(state.flags & (BUF_MOVING | BUF_NATIVE))) {
+        for (uint64_t got = 1; size > 0 && got > 0; size -= got) {
+            got = feed_some(fd, buf, &state, first, size);
+            first = EMU_PAGE;
+        }
+        /* As splice tells: wakeup_pipe_readers(). */
+        queue_notify_locked(&buf->readers, POLLNVAL | POLLIN | POLLRDNORM | WAITER_ASYNC, &list);
+    }
+    state.flags &= (uint16_t)~BUF_FED;
+    buf_publish_locked(buf, &state);
+    lock_release(self, &buf->lock);
+    wake_list_flush(self, &list);
 }
 
 enum channel_news channel_ask(struct emu_task *self, int fd, struct description *description)
@@ -288,13 +376,13 @@ enum channel_news channel_ask(struct emu_task *self, int fd, struct description 
     struct buf_state state;
     short bits;
 
-    fd = placeholder_number(fd, description);
+    fd = fdtab_placeholder(fd, description_index(description));
     if (fd < 0 || atomic_load_explicit(&description->native, memory_order_relaxed) ||
         !description_is_connected(description)) {
         return CHANNEL_SAME; /* a placeholder that isn't connected shows HUP */
     }
     bits = host_poll_one(fd, reads ? POLLIN : 0);
-    if ((bits & POLLIN) && rescue(self, fd, description)) {
+    if ((bits & POLLIN) && take_in(self, fd, description)) {
         return CHANNEL_CHANGED;
     }
     state = buf_peek(buf_at(index));
@@ -331,7 +419,7 @@ int64_t channel_block(const struct transfer *transfer, struct wait_set *set, boo
                      POLLOUT | POLLWRNORM);
     }
     if (set->deep && news != CHANNEL_STUCK) {
-        wait_set_watch(set, placeholder_number(transfer->fd, description),
+        wait_set_watch(set, fdtab_placeholder(transfer->fd, transfer->index),
                        description->rx != ARENA_NONE ? POLLIN : 0);
     }
     return WAIT_BLOCK;

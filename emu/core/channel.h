@@ -11,6 +11,7 @@
 #define EMU_CHANNEL_H
 
 #include "fdtab.h"
+#include "rights.h"
 #include "wait.h"
 
 struct transfer {
@@ -25,9 +26,13 @@ struct transfer {
                              sent: so much of it is */
     int flags;            /* MSG_* */
     bool nonblock;
-    bool started;  /* what happens once a call has happened */
-    bool waited;   /* a sender slept: a quarter must be free now, not just some */
-    int ret_flags; /* MSG_TRUNC, MSG_EOR of a record */
+    bool started; /* what happens once a call has happened */
+    bool waited;  /* a sender slept: a quarter must be free now, not just some */
+    bool splices; /* a send of splice's: pages, and a step of passage.h when `passes` */
+    bool passes;
+    int ret_flags;                 /* MSG_TRUNC, MSG_EOR of a record */
+    struct rights_message *rights; /* ancillary data of AF_UNIX, or NULL: rights.h */
+    uint32_t rights_left;          /* chain of records that a receive lets go once it is unlocked */
 };
 
 /* Fills a transfer for what fdtab_get(fd) gave; the iovec array stays the caller's. */
@@ -71,12 +76,28 @@ void channel_pin_end(struct channel_pin *pin);
 struct socket_buf *channel_lock(struct emu_task *self, const struct transfer *transfer,
                                 uint32_t buf, struct buf_state *ret_state);
 
+/*
+ * The kernel brings bytes to a pipe: begin() before the call, under the direction's lock, which it
+ * releases; end() after it, when `size` bytes lie in the placeholder, of which the first slot holds
+ * `first` at most. `fd`: a reading number of it. Who takes them in meanwhile doesn't report them as
+ * having come past the library.
+ */
+void channel_feed_begin(struct emu_task *self, struct socket_buf *buf, struct buf_state *state);
+void channel_feed_end(struct emu_task *self, int fd, struct description *reader, uint32_t first,
+                      uint64_t size);
+
 enum channel_news {
     CHANNEL_SAME,    /* nothing new: the other end lives, no bytes came past */
     CHANNEL_CHANGED, /* try again */
     CHANNEL_ORPHAN,  /* we think that the other end is closed; the kernel knows better */
     CHANNEL_STUCK,   /* like SAME, but the placeholder shows what it has shown, for ever */
 };
+
+/*
+ * Before a write to stderr: where that is a pipe, bytes that came past the library stand before it.
+ * libc's last words and the reports of sanitizers go there, with output of the program's around.
+ */
+void channel_mind_strays(struct emu_task *self, int fd, struct description *writer);
 
 /*
  * Asks the placeholder about the other end. Marks it ended when the kernel says so; takes in bytes

@@ -42,6 +42,7 @@ uint32_t description_make(const struct description_plan *plan, uint32_t slot)
     atomic_store_explicit(&description->named, 0, memory_order_relaxed);
     atomic_store_explicit(&description->hidden, 0, memory_order_relaxed);
     atomic_store_explicit(&description->handed_over, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->in_flight, 0, memory_order_relaxed);
     atomic_store_explicit(&description->vsock.deadline_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&description->vsock.flags, 0, memory_order_relaxed);
     atomic_store_explicit(&description->watchers, 0, memory_order_relaxed);
@@ -163,6 +164,16 @@ bool description_held_by(const struct description *description, uint32_t slot)
     return atomic_load(&description->holders[slot / 64]) >> (slot % 64) & 1;
 }
 
+bool description_held_by_any(const struct description *description)
+{
+    uint64_t bits = atomic_load(&description->holders[0]) & ~(1ull << DESCRIPTION_IN_FLIGHT);
+
+    for (int i = 1; i < (int)HOLDER_WORDS && bits == 0; i++) {
+        bits = atomic_load(&description->holders[i]);
+    }
+    return bits != 0;
+}
+
 bool description_held(const struct description *description)
 {
     for (int i = 0; i < (int)HOLDER_WORDS; i++) {
@@ -214,6 +225,7 @@ void description_bury(struct emu_task *self, uint32_t index)
         buf_release(self, description->tx, description->tx_generation, BUF_REF_WRITER);
     }
     description_free(index);
+    rights_collect(self);
 }
 
 /* An acceptor holds it, then takes it off the queue: looked at the other way round. */
@@ -240,9 +252,8 @@ void description_bury_if_unheld(struct emu_task *self, uint32_t index)
     description_bury(self, index);
 }
 
-void description_drop(struct emu_task *self, uint32_t index, uint32_t slot)
+void description_unhold(struct description *description, uint32_t slot)
 {
-    struct description *description = description_at(index);
     uint32_t place = description_queue_place(description);
 
     /* Who holds a server's side has accepted it, whether or not it came to say so. */
@@ -251,6 +262,11 @@ void description_drop(struct emu_task *self, uint32_t index, uint32_t slot)
         description_accepted(description);
     }
     atomic_fetch_and(&description->holders[slot / 64], ~(1ull << (slot % 64)));
+}
+
+void description_drop(struct emu_task *self, uint32_t index, uint32_t slot)
+{
+    description_unhold(description_at(index), slot);
     description_bury_if_unheld(self, index);
 }
 

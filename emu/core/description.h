@@ -136,8 +136,10 @@ struct description {
     _Atomic uint32_t hidden;      /* 1: its placeholder has a hidden name: meeting.h */
     uint32_t queued_order;        /* of those that wait: who came later has more */
     _Atomic uint32_t handed_over; /* a listener of AF_UNIX: its connections are the kernel's */
-    struct name_key name; /* of a server's side that waits: the client's own, if it has one */
-    uint64_t rest[4];
+    struct name_key name;       /* of a server's side that waits: the client's own, if it has one */
+    _Atomic uint32_t in_flight; /* messages that carry it: rights.h; guarded by rights_lock */
+    uint32_t pad;
+    uint64_t rest[3];
     struct vsock_end vsock;
 };
 static_assert(sizeof(struct description) == 576, "arena.def gives 576");
@@ -305,12 +307,27 @@ static inline uint32_t description_queue_place(const struct description *server)
 /* Whether it waits at a listener that lives. */
 bool description_is_queued(const struct description *server);
 
+/*
+ * A socket was closed: what is in flight and can't be received ever is let go. Requires: no lock.
+ * Defined by rights.c, which stands above.
+ */
+void rights_collect(struct emu_task *self);
+
 /* Its name isn't found any more. Requires: no lock. Defined by names.c, which stands above. */
 void names_forget(struct emu_task *self, struct description *description);
 
 void description_hold(struct description *description, uint32_t slot);
 bool description_held_by(const struct description *description, uint32_t slot);
 bool description_held(const struct description *description);
+
+/* Slot 0 is no process's: its bit says that the description is in flight (rights.h). */
+#define DESCRIPTION_IN_FLIGHT 0
+
+/* Whether a process holds it. */
+bool description_held_by_any(const struct description *description);
+
+/* Clears the slot's bit, and nothing more: description_bury_if_unheld() must follow. */
+void description_unhold(struct description *description, uint32_t slot);
 
 /* Clears the slot's bit; the last one closes the end and frees it. Requires: no lock. */
 void description_drop(struct emu_task *self, uint32_t index, uint32_t slot);

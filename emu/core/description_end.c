@@ -41,6 +41,7 @@ static void end_direction(struct emu_task *self, uint32_t index, uint32_t genera
     struct socket_buf *buf = buf_at(index);
     struct wake_list list;
     struct buf_state state;
+    uint32_t rights = 0;
     uint32_t told;
     bool vsock;
 
@@ -64,11 +65,13 @@ static void end_direction(struct emu_task *self, uint32_t index, uint32_t genera
     if (!vsock && flags & BUF_SHUT && flags & BUF_READER_GONE) {
         told |= state.charged > 0 ? POLLOUT | WAITER_ASYNC : 0; /* skbs are freed: sock_wfree */
         state.head = state.used = state.seg_count = state.first_taken = state.charged = 0;
+        rights = rights_detach_locked(self, buf);
     }
     buf_publish_locked(buf, &state);
     queue_notify_locked(flags & BUF_READER_GONE ? &buf->writers : &buf->readers, told, &list);
     lock_release(self, &buf->lock);
     wake_list_flush(self, &list);
+    rights_let_go(self, rights);
 }
 
 void description_end(struct emu_task *self, struct description *description)

@@ -53,7 +53,9 @@ enum emu_action {
     EMU_ACTION_ERRNO,   /* the given errno, whatever Linux says */
 };
 
-#define EMU_MAX_POLICIES 32
+#define EMU_MAX_POLICIES  32
+#define EMU_MAX_EXCLUDED  8
+#define EMU_EXCLUDED_SIZE 128
 
 struct emu_policy {
     int family; /* AF_* */
@@ -63,7 +65,7 @@ struct emu_policy {
 };
 
 enum emu_mmsg { EMU_MMSG_LINUX, EMU_MMSG_OPENBSD };
-enum emu_net { EMU_NET_REDIRECT, EMU_NET_OFF };
+enum emu_net { EMU_NET_REDIRECT, EMU_NET_OFF, EMU_NET_SUD };
 enum emu_host_unix { EMU_HOST_UNIX_ALLOW, EMU_HOST_UNIX_DENY, EMU_HOST_UNIX_GLOB };
 enum emu_hybrid { EMU_HYBRID_NONE, EMU_HYBRID_FIRECRACKER, EMU_HYBRID_CLOUD_HYPERVISOR };
 
@@ -74,27 +76,37 @@ struct emu_options {
     enum emu_action unmodeled; /* --unmodeled, or EMU_ACTION_DEFAULT */
     enum emu_mmsg mmsg;
     enum emu_net net;
+    bool audit; /* with EMU_NET_SUD: list what came past wrappers and redirection */
     bool allow_native;
     uint32_t
         pipe_capacity; /* bytes of a new pipe, rounded as F_SETPIPE_SZ does; 0: Linux's default */
     enum emu_host_unix host_unix; /* connects to AF_UNIX names that nobody in the session bound */
     char host_unix_glob[108];     /* ... EMU_HOST_UNIX_GLOB: paths that they may go to */
     enum emu_hybrid hybrid;       /* which VMM's device guests see */
-    uint32_t vsock_credit;        /* bytes of SO_VM_SOCKETS_BUFFER_SIZE; 0: the default */
-    uint32_t backlog;             /* at most; 0: as the guest says */
-    uint32_t sock_buffer; /* SO_SNDBUF of a new pair, as getsockopt shows it; 0: the default */
+    char excluded[EMU_MAX_EXCLUDED][EMU_EXCLUDED_SIZE]; /* patterns of --exclude-caller */
+    uint32_t excluded_count;
+    uint32_t vsock_credit; /* bytes of SO_VM_SOCKETS_BUFFER_SIZE; 0: the default */
+    uint32_t backlog;      /* at most; 0: as the guest says */
+    uint32_t sock_buffer;  /* SO_SNDBUF of a new pair, as getsockopt shows it; 0: the default */
     bool verify; /* compare what we believe of other ends with the kernel when a process ends */
 };
 
 /*
  * Parses one option without its dashes ("policy=vsock=native", "net=off", "mmsg=openbsd",
- * "unmodeled=refuse", "squeeze", "pipe-capacity=8K"), as the command line and SOCKRIG_OPTIONS hold
- * them.
+ * "unmodeled=refuse", "squeeze", "pipe-capacity=8K", "exclude-caller=libcheck.so*"), as the command
+ * line and SOCKRIG_OPTIONS hold them.
  *
  * Returns 0; -ENOENT when the name is none of these; -EINVAL when the value is bad; -ENOSPC when
- *         there are too many policies. On failure *ret_options is untouched.
+ *         there are too many policies or patterns. On failure *ret_options is untouched.
  */
 int emu_options_parse(const char *option, struct emu_options *ret_options);
+
+/*
+ * True when calls from code of the file at `path` are left alone: of a test harness that we know,
+ * or by a pattern of --exclude-caller. One with a slash is matched with all of the path, else with
+ * its last part.
+ */
+bool emu_options_exclude(const struct emu_options *options, const char *path);
 
 /* One process of a session, in its own memory. Zero it, then emu_process_join(). */
 struct emu_process {
@@ -102,7 +114,9 @@ struct emu_process {
     int32_t pid;
     _Atomic uint32_t tasks; /* threads that have come; never fewer than there are */
     struct emu_options options;
-    uint32_t cid; /* of the machine that it plays a part of: emu_process_set_cid() */
+    uint32_t cid;        /* of the machine that it plays a part of: emu_process_set_cid() */
+    int32_t fork_token;  /* of a child that is being made: its record's pid ... */
+    uint32_t fork_state; /* ... and state; both hold while changes are frozen (fdtab.h) */
     bool gateway; /* stands for what is beyond the session; the options of vsock.h are for it */
 
     /*
@@ -118,7 +132,7 @@ struct emu_process {
     int (*poll)(struct emu_task *self, struct pollfd *fds, nfds_t count, int64_t timeout_ns,
                 const sigset_t *mask);
     /* A system call that may block, as a cancellation point. NULL: made as it is. */
-    int64_t (*call)(struct emu_task *self, long number, long a, long b, long c, long d);
+    int64_t (*call)(struct emu_task *self, long number, const long arguments[6]);
     /* Runs handlers that were put off while self->critical was positive. NULL: none ever are. */
     void (*deliver)(struct emu_task *self);
     /* Where the guest called from: two words for the report, both 0 when unknown. */
@@ -157,6 +171,11 @@ struct emu_task {
     uint32_t *spawn_list;            /* descriptions kept over a spawn, see emu_spawn_before() */
     uint64_t spawn_list_size;        /* in bytes */
     int32_t fork_token;              /* names the record of the child between fork's brackets */
+    uint32_t rights_sent;            /* index + 1 of what a send has prepared: rights.h */
+    uint32_t rights_left;            /* a chain of these to be let go, ... */
+    bool rights_busy;                /* ... which is being done */
+    bool rights_collects;            /* cycles of them are being looked for */
+    uint32_t handing_over;           /* channels inside each other that go native: native.c */
     const void *caller;              /* return address of the guest's call, for reports */
     _Alignas(8) char robust_own[24]; /* stands in where the thread has no robust list */
 };
@@ -192,6 +211,12 @@ int emu_session_attach(int fd);
 /* True when an arena is mapped. */
 bool emu_session_attached(void);
 
+/*
+ * For a process that is checked by valgrind: its leak check reads all memory, and would fill the
+ * arena's rings, which are sparse. Requires: an arena is mapped, and used by nobody here.
+ */
+void emu_session_conceal(void);
+
 /* Sets the session's defaults: what each process's options start from. */
 void emu_session_set_options(const struct emu_options *options);
 void emu_session_get_options(struct emu_options *ret_options);
@@ -207,8 +232,32 @@ struct emu_hidden {
 struct emu_hidden emu_session_hidden(void);
 void emu_session_set_hidden(struct emu_hidden hidden);
 
-/* Says that somebody (sockrig run) watches members with pidfds, or that nobody does (pid 0). */
+/*
+ * Says that somebody (sockrig run, a reaper) watches members with pidfds, or that nobody does
+ * (pid 0). Members that join write a byte into its descriptor `bell_fd`.
+ */
 void emu_session_set_watcher(int32_t pid, int bell_fd);
+
+/*
+ * The reaper of a session that no `sockrig run` watches (shim/reaper.h). claim: true for the one
+ * who is to start it. set: its pid and its parent's; pid 0 lets it be claimed again. of: its pid
+ * when `parent` started it, else 0. dismiss: tells it that its parent ends; dismissed: the question
+ * whether that was said.
+ */
+bool emu_session_claim_reaper(void);
+void emu_session_set_reaper(int32_t pid, int32_t parent);
+int32_t emu_session_reaper_of(int32_t parent);
+void emu_session_dismiss_reaper(void);
+bool emu_session_reaper_dismissed(void);
+
+/* Where the arena lies in this process. */
+void emu_session_place(uintptr_t *ret_start, uint64_t *ret_size);
+
+/*
+ * This process is a copy of a member that is to be none (a reaper): the table of descriptors that
+ * it has a copy of says nothing of it.
+ */
+void emu_session_forget_table(void);
 
 struct emu_session_counts {
     uint32_t processes_joined; /* ever */
@@ -307,11 +356,20 @@ uint32_t emu_process_sweep_dead(struct emu_task *self);
 /* The table's entry of this number no longer holds: libc returned it as a new descriptor. */
 void emu_fd_invalidate(struct emu_task *self, int fd);
 
+/*
+ * `fd` was taken out of the process behind `pidfd` (pidfd_getfd): when it is a placeholder of the
+ * session's, it is emulated from now on. Returns whether it is.
+ */
+bool emu_fd_taken(struct emu_task *self, int pidfd, int fd);
+
 /* True when `fd` is emulated now (and not native). One load; no lock. */
 bool emu_fd_is_emulated(int fd);
 
-/* An emulated socket of AF_VSOCK: ancillary data that is sent there goes nowhere. */
-bool emu_fd_drops_control(int fd);
+/*
+ * An emulated socket that takes ancillary data itself: of AF_UNIX, connected; of AF_VSOCK, where it
+ * goes nowhere.
+ */
+bool emu_fd_takes_control(int fd);
 
 /* The same, and true of epoll instances and of what was emulated once: what close and dup ask. */
 bool emu_fd_is_known(int fd);
@@ -377,6 +435,9 @@ enum emu_report_kind {
     EMU_REPORT_BLOCKED,  /* an exec that was refused */
     EMU_REPORT_NOBODY,   /* AF_VSOCK: nobody listens; type is the CID and error the port */
     EMU_REPORT_DISAGREE, /* verify: the kernel shows another end than we believe */
+    EMU_REPORT_NO_NET,   /* calls inside libc aren't caught, as asked: call says why, and error */
+    EMU_REPORT_ESCAPED,  /* audit: a call that only Syscall User Dispatch caught */
+    EMU_REPORT_LEFT,     /* a process that is no member: in a PID namespace of its own */
 };
 
 struct emu_report {

@@ -497,7 +497,7 @@ int epoll_collect(struct emu_task *self, struct epoll_harvest *harvest)
     bool more;
     int rc = 0;
 
-    if (atomic_load_explicit(&epoll->first, memory_order_acquire) == 0) {
+    if (atomic_load_explicit(&epoll->first, memory_order_acquire) == 0 || harvest->handed_over) {
         return 0; /* who appends now finds our waiter, or we look again before we sleep */
     }
     if (EMU_UNLIKELY(atomic_load_explicit(&epoll->nested, memory_order_relaxed))) {
@@ -513,7 +513,7 @@ int epoll_collect(struct emu_task *self, struct epoll_harvest *harvest)
     if (more) {
         list_begin_locked(epoll);
     }
-    while (more && harvest->got < harvest->max && rc == 0) {
+    while (more && harvest->got < harvest->max && rc == 0 && !harvest->handed_over) {
         more = atomic_load_explicit(&epoll->first, memory_order_relaxed) != last;
         rc = collect_first_locked(epoll, harvest);
     }

@@ -20,6 +20,8 @@ static _Atomic int top;
 /* Changes that are being made, and FROZEN. Private, so fork's child has a copy. */
 static _Atomic uint32_t changes;
 static _Atomic uint32_t frozen_by; /* tid */
+static _Atomic uint32_t change_waiters;
+static _Atomic uint32_t holding; /* a lock: holding_begin() */
 
 #define FROZEN 0x80000000u
 
@@ -32,6 +34,21 @@ static _Atomic uint32_t frozen_by; /* tid */
 static bool may_change(const struct emu_task *self, uint32_t seen)
 {
     return !(seen & FROZEN) || atomic_load(&frozen_by) == self->tid;
+}
+
+/* Sleeps while `changes` is as it was seen. */
+static void await_changes(uint32_t seen, uint64_t end)
+{
+    atomic_fetch_add(&change_waiters, 1);
+    host_futex_wait(&changes, seen, end);
+    atomic_fetch_sub(&change_waiters, 1);
+}
+
+static void changes_moved(void)
+{
+    if (EMU_UNLIKELY(atomic_load(&change_waiters) != 0)) {
+        host_futex_wake(&changes, INT32_MAX);
+    }
 }
 
 struct emu_task *fdtab_change_begin(struct emu_task *self)
@@ -47,7 +64,7 @@ struct emu_task *fdtab_change_begin(struct emu_task *self)
             continue;
         }
         end = end != 0 ? end : host_now_ns() + FREEZE_PATIENCE_NS;
-        host_futex_wait(&changes, seen, end);
+        await_changes(seen, end);
         seen = atomic_load(&changes);
     }
 }
@@ -56,7 +73,7 @@ void fdtab_change_end(struct emu_task **self)
 {
     (void)self;
     if (EMU_UNLIKELY(atomic_fetch_sub(&changes, 1) & FROZEN)) {
-        host_futex_wake(&changes, INT32_MAX);
+        changes_moved();
     }
 }
 
@@ -78,12 +95,12 @@ void fdtab_freeze(struct emu_task *self)
         if (host_now_ns() >= end) {
             return;
         }
-        host_futex_wait(&changes, seen, end);
+        await_changes(seen, end);
         seen = atomic_load(&changes);
     }
     atomic_store(&frozen_by, self->tid);
     while (((seen = atomic_load(&changes)) & ~FROZEN) != 0 && host_now_ns() < end) {
-        host_futex_wait(&changes, seen, end);
+        await_changes(seen, end);
     }
 }
 
@@ -92,7 +109,7 @@ void fdtab_thaw(struct emu_task *self)
     if (atomic_load(&frozen_by) == self->tid) {
         atomic_store(&frozen_by, 0);
         atomic_fetch_and(&changes, ~FROZEN);
-        host_futex_wake(&changes, INT32_MAX);
+        changes_moved();
     }
 }
 
@@ -100,6 +117,8 @@ void fdtab_thaw_child(void)
 {
     atomic_store(&frozen_by, 0);
     atomic_store(&changes, 0);
+    atomic_store(&change_waiters, 0);
+    atomic_store(&holding, 0);
 }
 
 static uint32_t pins_of(uint32_t index)
@@ -112,10 +131,45 @@ void fdtab_ref(uint32_t index)
     atomic_fetch_add(&counts[index], 1);
 }
 
+/* Guards: a description that is counted here has this process's bit. Private, and held briefly. */
+static void holding_begin(void)
+{
+    while (atomic_exchange(&holding, 1) != 0) {
+        host_yield();
+    }
+}
+
+static void holding_end(void)
+{
+    atomic_store(&holding, 0);
+}
+
+void fdtab_hold(struct emu_task *self, uint32_t index)
+{
+    holding_begin();
+    fdtab_ref(index);
+    description_hold(description_at(index), self->process->slot);
+    holding_end();
+}
+
+/*
+ * The last reference went. Another thread may have received the description meanwhile (rights.h):
+ * its bit must not be cleared, not even for a moment, for who lands it would bury it then.
+ */
+static void last_went(struct emu_task *self, uint32_t index)
+{
+    holding_begin();
+    if (EMU_LIKELY((uint32_t)atomic_load(&counts[index]) == 0)) {
+        description_unhold(description_at(index), self->process->slot);
+    }
+    holding_end();
+    description_bury_if_unheld(self, index);
+}
+
 void fdtab_unref(struct emu_task *self, uint32_t index)
 {
     if ((uint32_t)atomic_fetch_sub(&counts[index], 1) == 1) {
-        description_drop(self, index, self->process->slot);
+        last_went(self, index);
     }
 }
 
@@ -174,7 +228,7 @@ void fdtab_unpin(struct emu_task *self, uint32_t index)
         }
     }
     if ((uint32_t)before == 1) {
-        description_drop(self, index, self->process->slot);
+        last_went(self, index);
     }
 }
 
@@ -310,7 +364,8 @@ void fdtab_reset(void)
         atomic_store(&fdtab_entries[fd], 0);
     }
     atomic_store(&top, 0);
-    memset((void *)counts, 0, sizeof counts);
+    /* Not all of it: a new image would touch 128 pages before its main(). */
+    memset((void *)counts, 0, atomic_load(&arena->header.descriptions.fresh) * sizeof counts[0]);
 }
 
 int fdtab_top(void)

@@ -120,6 +120,9 @@ uint32_t fdtab_take(int fd);
 void fdtab_ref(uint32_t index);
 void fdtab_unref(struct emu_task *self, uint32_t index);
 
+/* Another reference, which may be this process's first: it holds the description from now on. */
+void fdtab_hold(struct emu_task *self, uint32_t index);
+
 /* Pins for the time of a blocked call: see the top. */
 void fdtab_pin(struct emu_task *self, uint32_t index);
 void fdtab_unpin(struct emu_task *self, uint32_t index);
@@ -145,6 +148,17 @@ int fdtab_number(int fd, uint32_t index);
 /* A number of this process for the description: `hint` if it is one, else any; -1: none. */
 int fdtab_find(int hint, uint32_t index);
 
+/*
+ * Where the kernel has the placeholder: another thread may have closed the number that the call
+ * began with, and the number may be anything by now. -1: nowhere in this process.
+ */
+static inline int fdtab_placeholder(int fd, uint32_t index)
+{
+    int number = fdtab_number(fd, index);
+
+    return EMU_LIKELY(number >= 0) ? number : fdtab_find(fd, index);
+}
+
 /* Puts `fd` over each number of this process for the description; their flags stay. */
 void fdtab_replace(int fd, const struct description *description);
 
@@ -162,13 +176,15 @@ void fdtab_reset(void);
  */
 struct emu_task *fdtab_change_begin(struct emu_task *self);
 void fdtab_change_end(struct emu_task **self);
-#define FDTAB_CHANGE(self) \
-    __attribute__((cleanup(fdtab_change_end))) struct emu_task *change_ = fdtab_change_begin(self)
+#define FDTAB_CHANGE(self)                                                        \
+    __attribute__((cleanup(fdtab_change_end), unused)) struct emu_task *change_ = \
+        fdtab_change_begin(self)
 
 /*
  * Lets no change be made, and none be half made, until fdtab_thaw(): what a child inherits is what
- * the table says. The calling thread itself may go on changing. Both may be repeated; a thaw by
- * another thread does nothing. Fork's child begins with fdtab_thaw_child().
+ * the table says, and what a message carries is what its numbers stand for. The calling thread
+ * itself may go on changing. Both may be repeated; a thaw by another thread does nothing. Fork's
+ * child begins with fdtab_thaw_child().
  */
 void fdtab_freeze(struct emu_task *self);
 void fdtab_thaw(struct emu_task *self);

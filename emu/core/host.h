@@ -132,10 +132,17 @@ int host_bell_watch(int bell);               /* an epoll fd, close-on-exec, edge
 bool host_bell_watches(int watch, int bell); /* whether `watch` is such an fd still */
 void host_bell_harvest(int watch);           /* makes the watching epoll fd quiet again */
 void host_bell_ring(int bell);               /* never fails: a full bell is drained by who rings */
-void host_ring_other(int32_t pid, int fd);   /* a byte into another process's pipe, if possible */
 
-/* Reopens the pipe behind `fd` through /proc/self/fd for writing, non-blocking. */
+/* A byte into another process's pipe, if possible: its descriptor `fd`, if that is inode `object`.
+ */
+void host_ring_other(int32_t pid, int fd, uint64_t object);
+
+/* Reopens the pipe behind `fd` through /proc/self/fd for writing, or reading, non-blocking. */
 int host_reopen_writer(int fd);
+int host_reopen_reader(int fd);
+
+/* A pidfd of the process, close-on-exec: readable once it has ended. Or -errno; -ESRCH: gone. */
+int host_process_open(int32_t pid);
 
 /* Takes a copy of another process's descriptor (pidfd_getfd). */
 int host_take_fd(int32_t pid, int fd);
@@ -179,6 +186,12 @@ void host_program(char ret_name[16]);
 int host_memory_create(const char *name, uint64_t size); /* a memfd of that size; its fd */
 int64_t host_memory_size(int fd);
 void *host_memory_map(int fd, uint64_t size); /* shared; NULL on failure */
+
+/*
+ * What of a mapping of `fd` stands behind `from` shall not be read from end to end; nobody can
+ * sleep on a futex there any more. Requires: it isn't used at this moment; `from` begins a page.
+ */
+void host_memory_conceal(int fd, void *base, uint64_t from, uint64_t size);
 void host_memory_unmap(void *base, uint64_t size);
 void host_memory_drop(void *address, uint64_t size); /* gives pages back; they read as zero */
 void *host_memory_private(uint64_t size);            /* anonymous, zero; NULL on failure */

@@ -389,9 +389,22 @@ int host_reopen_writer(int fd)
     return (int)CALL3(SYS_open, path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
 }
 
+int host_reopen_reader(int fd)
+{
+    char path[40];
+
+    proc_fd_path(path, fd);
+    return (int)CALL3(SYS_open, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+}
+
+int host_process_open(int32_t pid)
+{
+    return (int)CALL2(SYS_pidfd_open, pid, 0);
+}
+
 int host_take_fd(int32_t pid, int fd)
 {
-    int pidfd = (int)CALL2(SYS_pidfd_open, pid, 0);
+    int pidfd = host_process_open(pid);
     int taken;
 
     if (pidfd < 0) {
@@ -516,8 +529,9 @@ static char *proc_pid_path(char *path, int32_t pid)
     return path;
 }
 
-void host_ring_other(int32_t pid, int fd)
+void host_ring_other(int32_t pid, int fd, uint64_t object)
 {
+    struct stat status;
     char self_path[40];
     char path[64];
     int pipe;
@@ -526,7 +540,9 @@ void host_ring_other(int32_t pid, int fd)
     strcpy(proc_pid_path(path, pid), self_path + strlen("/proc/self"));
     pipe = (int)CALL3(SYS_open, path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
     if (pipe >= 0) {
-        host_write(pipe, "", 1);
+        if (CALL2(SYS_fstat, pipe, &status) == 0 && status.st_ino == object) {
+            host_write(pipe, "", 1);
+        }
         host_close(pipe);
     }
 }
@@ -619,7 +635,25 @@ static void *map(int fd, uint64_t size, int flags)
 
 void *host_memory_map(int fd, uint64_t size)
 {
-    return map(fd, size, MAP_SHARED | MAP_NORESERVE);
+    void *base = map(fd, size, MAP_SHARED | MAP_NORESERVE);
+
+    if (base) {
+        CALL3(SYS_madvise, base, size, MADV_DONTDUMP); /* a core would hold, and fill, all of it */
+    }
+    return base;
+}
+
+/*
+ * On x86-64 what may be written can be read; but who walks over the mappings believes it can't. A
+ * new mapping, since valgrind takes seconds over an mprotect of this size.
+ */
+void host_memory_conceal(int fd, void *base, uint64_t from, uint64_t size)
+{
+    char *part = (char *)base + from;
+
+    host_syscall(SYS_mmap, (long)part, (long)(size - from), PROT_WRITE,
+                 MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, (long)from);
+    CALL3(SYS_madvise, part, size - from, MADV_DONTDUMP);
 }
 
 void host_memory_unmap(void *base, uint64_t size)

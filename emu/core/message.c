@@ -34,15 +34,15 @@ int64_t message_hand_over(struct emu_task *self, int fd)
 
 bool message_is_kernels(const struct description *description, int flags, size_t control_size)
 {
-    return (flags & MSG_OOB || control_size >= sizeof(struct cmsghdr)) &&
-           !description_is_vsock(description);
+    return (flags & MSG_OOB || control_size > RIGHTS_CONTROL) && !description_is_vsock(description);
 }
 
-bool emu_fd_drops_control(int fd)
+bool emu_fd_takes_control(int fd)
 {
     const struct description *description = fdtab_get_call(fd);
 
-    return description && description_is_vsock(description);
+    return description && description_is_socket(description) &&
+           !description_is_unix_fresh(description);
 }
 
 /* Ancillary data that nobody looks at must be readable all the same: ____sys_sendmsg(). */
@@ -87,12 +87,55 @@ int64_t message_check_address(const struct description *description, const void 
     return size > 0 && description->kind == DESCRIPTION_STREAM ? -EISCONN : 0;
 }
 
+/* Sends what was imported. `rights`: what comes with it, or NULL. */
+static int64_t send_imported(struct emu_task *self, int fd, const struct guest_message *message,
+                             struct description *description, int flags,
+                             struct rights_message *rights)
+{
+    struct transfer transfer;
+    int64_t rc = message_check_address(description, message->header.msg_name,
+                                       (int)message->header.msg_namelen, flags);
+
+    if (rc < 0) {
+        return rc;
+    }
+    transfer_init(&transfer, description, fd, message->header.msg_iov,
+                  (int)message->header.msg_iovlen, (uint64_t)message->size, flags);
+    transfer.rights = rights;
+    rc = transfer_send(self, &transfer);
+    if (rc == -EPIPE && (flags & MSG_NOSIGNAL)) {
+        self->sigpipe = false;
+    }
+    return rc;
+}
+
+/* The same for one with ancillary data. A frame of its own, for it is large. */
+__attribute__((noinline)) static int64_t send_rights(struct emu_task *self, int fd,
+                                                     const struct guest_message *message,
+                                                     struct description *description, int flags)
+{
+    struct rights_message rights = { .size = message->header.msg_controllen };
+    int64_t rc;
+
+    if (host_copy(rights.control, message->header.msg_control, rights.size) < 0) {
+        return -EFAULT;
+    }
+    rc = rights_prepare(self, fd, description, &rights);
+    if (rc == EMU_NATIVE) {
+        return message_hand_over(self, fd);
+    }
+    if (rc == 0) {
+        rc = send_imported(self, fd, message, description, flags, &rights);
+        rights_finish(self, &rights);
+    }
+    return rc;
+}
+
 int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, int flags,
                      int allowed, uint64_t *ret_size)
 {
     struct guest_message message;
     struct description *description;
-    struct transfer transfer;
     int64_t rc;
 
     if ((unsigned)flags & MESSAGE_COMPAT) {
@@ -117,19 +160,11 @@ int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, i
         return rc;
     }
     flags |= message.header.msg_flags & allowed;
-    rc = message_check_address(description, message.header.msg_name,
-                               (int)message.header.msg_namelen, flags);
-    if (rc < 0) {
-        return rc;
-    }
-    transfer_init(&transfer, description, fd, message.header.msg_iov,
-                  (int)message.header.msg_iovlen, (uint64_t)message.size, flags);
-    rc = transfer_send(self, &transfer);
-    if (rc == -EPIPE && (flags & MSG_NOSIGNAL)) {
-        self->sigpipe = false;
-    }
     *ret_size = (uint64_t)message.size;
-    return rc;
+    return message.header.msg_controllen >= sizeof(struct cmsghdr) &&
+                   !description_is_vsock(description)
+               ? send_rights(self, fd, &message, description, flags)
+               : send_imported(self, fd, &message, description, flags, NULL);
 }
 
 /* msg_controllen and msg_flags stand side by side; both are written after every receive. */
@@ -157,11 +192,11 @@ int message_store_sender(const struct description *description, int fd, void *re
     return meeting_store(&sender, ret_address, ret_size);
 }
 
-/* Writes what recvmsg gives back beside the data. */
+/* Writes what recvmsg gives back beside the data. `used`: bytes of ancillary data. */
 static int store_message(const struct description *description, int fd, struct msghdr *to,
-                         const struct msghdr *header, int flags)
+                         const struct msghdr *header, int flags, size_t used)
 {
-    const struct message_outcome outcome = { 0, flags };
+    const struct message_outcome outcome = { used, flags };
 
     if (header->msg_name &&
         message_store_sender(description, fd, header->msg_name, &to->msg_namelen) < 0) {
@@ -171,11 +206,61 @@ static int store_message(const struct description *description, int fd, struct m
                      offsetof(struct message_outcome, flags) + sizeof outcome.flags);
 }
 
+/* Receives what was imported. `rights`: for descriptors; its flags and size are set. */
+static int64_t receive_imported(struct emu_task *self, int fd, struct guest_message *message,
+                                struct description *description, int flags,
+                                struct rights_message *rights, int *ret_flags)
+{
+    struct transfer transfer;
+    int64_t rc;
+
+    transfer_init(&transfer, description, fd, message->header.msg_iov,
+                  (int)message->header.msg_iovlen, (uint64_t)message->size, flags);
+    transfer.rights = rights;
+    rc = transfer_receive(self, &transfer);
+    *ret_flags = transfer.ret_flags | (flags & MSG_CMSG_CLOEXEC);
+    return rc;
+}
+
+/* With room for ancillary data. A frame of its own, for it is large. */
+__attribute__((noinline)) static int64_t receive_rights(struct emu_task *self, int fd,
+                                                        struct guest_message *message,
+                                                        struct description *description,
+                                                        struct msghdr *to, int flags,
+                                                        int *ret_flags)
+{
+    struct rights_message rights;
+    void *control = message->header.msg_control;
+    size_t used = 0;
+    int64_t rc;
+
+    rights.size = base_min_u64(message->header.msg_controllen,
+                               CMSG_SPACE(RIGHTS_MAX * sizeof(int)));
+    rights.flags = flags & MSG_CMSG_CLOEXEC;
+    rights.record = 0;
+    rights.came = false;
+    rc = receive_imported(self, fd, message, description, flags, &rights, ret_flags);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rights.came) {
+        *ret_flags |= rights.flags & MSG_CTRUNC;
+        used = rights.size;
+    }
+    if (used > 0 &&
+        host_copy(control, rights.control, ((struct cmsghdr *)rights.control)->cmsg_len) < 0) {
+        rights_close(self, &rights); /* scm_detach_fds() */
+        *ret_flags |= MSG_CTRUNC;
+        used = 0;
+    }
+    return store_message(description, fd, to, &message->header, *ret_flags, used) < 0 ? -EFAULT
+                                                                                      : rc;
+}
+
 int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int flags, int *ret_flags)
 {
     struct guest_message message;
     struct description *description;
-    struct transfer transfer;
     int64_t rc;
 
     if ((unsigned)flags & MESSAGE_COMPAT) {
@@ -192,14 +277,12 @@ int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int fl
     if (message_is_kernels(description, flags, 0)) {
         return message_hand_over(self, fd);
     }
-    transfer_init(&transfer, description, fd, message.header.msg_iov,
-                  (int)message.header.msg_iovlen, (uint64_t)message.size, flags);
-    rc = transfer_receive(self, &transfer);
-    if (rc >= 0) {
-        *ret_flags = transfer.ret_flags | (flags & MSG_CMSG_CLOEXEC);
-        if (store_message(description, fd, to, &message.header, *ret_flags) < 0) {
-            return -EFAULT;
-        }
+    if (message.header.msg_control && message.header.msg_controllen > 0 &&
+        !description_is_vsock(description)) {
+        return receive_rights(self, fd, &message, description, to, flags, ret_flags);
     }
-    return rc;
+    rc = receive_imported(self, fd, &message, description, flags, NULL, ret_flags);
+    return rc >= 0 && store_message(description, fd, to, &message.header, *ret_flags, 0) < 0
+               ? -EFAULT
+               : rc;
 }

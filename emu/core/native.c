@@ -14,7 +14,9 @@
  */
 #include "epoll.h"
 #include "meeting.h"
+#include "passage.h"
 #include "process.h"
+#include "rights.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -23,8 +25,17 @@
 
 #define TAKE_FD_LIMIT 256 /* numbers tried in another process, beside the one we know of */
 
-/* Writes one segment of `len` bytes at `position`: whole, or -errno. */
-static int write_segment(int fd, const struct buf_state *state, uint32_t position, uint32_t len)
+/* One direction on its way to the kernel: descriptors of its ends, or -1, and what rode on it. */
+struct handover {
+    struct socket_buf *buf;
+    int writer;
+    int reader;
+    uint32_t rights; /* a chain of records: rights.h */
+};
+
+/* Writes one segment of `len` bytes at `position`, with what rides on it: whole, or -errno. */
+static int write_segment(struct emu_task *self, struct handover *to, const struct buf_state *state,
+                         uint32_t position, uint32_t len, uint32_t rides)
 {
     uint32_t mask = buf_ring_mask(state);
     uint32_t first = base_min_u32(len, mask + 1 - (position & mask));
@@ -35,11 +46,9 @@ static int write_segment(int fd, const struct buf_state *state, uint32_t positio
     int64_t rc;
 
     if (state->kind == DESCRIPTION_PIPE_READER) {
-        rc = host_syscall(SYS_writev, fd, (long)iov, 2, 0, 0, 0);
+        rc = host_syscall(SYS_writev, to->writer, (long)iov, 2, 0, 0, 0);
     } else {
-        struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
-
-        rc = host_syscall(SYS_sendmsg, fd, (long)&message, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0, 0);
+        rc = rights_hand_on(self, to->buf, rides, to->reader, to->writer, iov, &to->rights);
     }
     if (rc < 0) {
         return (int)rc;
@@ -106,15 +115,57 @@ static void restore_send_buffer(int fd, int before)
     }
 }
 
-/*
- * Moves a direction: fd is its writing end, or -1 when there is nothing to move. The state says
- * BUF_MOVING meanwhile and keeps everything: if this process dies over it, or a write fails, the
- * copies are thrown away and nothing has happened (channel_lock).
- * Returns 0; -EBUSY or -errno: it stays emulated.
- */
-static int move_direction(struct emu_task *self, uint32_t index, int fd)
+/* Slots that splice has made longer than a page become several. Returns 0. */
+static int make_room(int fd, const struct buf_state *state)
+{
+    uint64_t slots = 0;
+
+    for (uint32_t i = 0; i < state->seg_count; i++) {
+        slots += (buf_nth_seg(state, i).len + EMU_PAGE - 1) / EMU_PAGE;
+    }
+    if (EMU_UNLIKELY(slots > state->limit)) {
+        host_fcntl(fd, F_SETPIPE_SZ, slots * EMU_PAGE);
+    }
+    return 0;
+}
+
+#define CAME_MEANWHILE (-ERESTART) /* bytes, where there were none; nothing has changed */
+
+/* Requires: the direction's lock. The direction is the kernel's, and who waits goes on there. */
+static void give_away_locked(struct socket_buf *buf, struct buf_state *state,
+                             struct wake_list *list)
+{
+    state->flags = (uint16_t)((state->flags & ~BUF_MOVING) | BUF_NATIVE);
+    buf_publish_locked(buf, state);
+    queue_notify_locked(&buf->readers, POLLNVAL, list);
+    queue_notify_locked(&buf->writers, POLLNVAL, list);
+}
+
+/* Gives a direction away whose reader is gone: what is unread there nobody will read. */
+static void give_up_direction(struct emu_task *self, uint32_t index)
 {
     struct socket_buf *buf = buf_at(index);
+    struct wake_list list;
+    struct buf_state state;
+
+    wake_list_init(&list);
+    buf_lock_settled(self, buf, &state);
+    give_away_locked(buf, &state, &list);
+    lock_release(self, &buf->lock);
+    wake_list_flush(self, &list);
+}
+
+/*
+ * Moves a direction: fd is its writing end, or -1 when there is nothing to move; `reader` the other
+ * one, or -1 when nobody has it, or it is a pipe's. The state says BUF_MOVING meanwhile and keeps
+ * everything: if this process dies over it, or a write fails, the copies are thrown away and
+ * nothing has happened (channel_lock), but that descriptors that were among it are closed.
+ * Returns 0; CAME_MEANWHILE, -EBUSY or -errno: it stays emulated.
+ */
+static int move_direction(struct emu_task *self, uint32_t index, int fd, int reader)
+{
+    struct socket_buf *buf = buf_at(index);
+    struct handover to = { buf, fd, reader, 0 };
     struct wake_list list;
     struct buf_state state;
     int64_t flags = fd >= 0 ? host_fcntl(fd, F_GETFL, 0) : 0;
@@ -122,30 +173,31 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd)
     int rc = 0;
 
     wake_list_init(&list);
-    lock_acquire(self, &buf->lock);
-    state = buf_state_locked(buf);
-    if (state.flags & BUF_MOVING) {
+    buf_lock_settled(self, buf, &state);
+    if (state.flags & BUF_MOVING ||
+        (buf->rights != 0 && (reader < 0 || fd < 0 || !rights_all_native(buf)))) {
         rc = -EBUSY;
-    } else if (state.seg_count > 0 && fd >= 0) {
+    } else if (state.seg_count > 0 && fd < 0) {
+        rc = CAME_MEANWHILE; /* the caller saw nothing, and looked for no writer */
+    } else if (state.seg_count > 0) {
         state.flags |= BUF_MOVING;
         buf_publish_locked(buf, &state);
-        send_buffer = state.kind == DESCRIPTION_PIPE_READER ? 0 : raise_send_buffer(fd);
+        send_buffer = state.kind == DESCRIPTION_PIPE_READER ? make_room(fd, &state)
+                                                            : raise_send_buffer(fd);
     }
-    while (rc == 0 && state.seg_count > 0 && fd >= 0) {
+    while (rc == 0 && state.seg_count > 0) {
         uint32_t position = state.head;
+        uint32_t rides = state.seg_head;
         uint32_t info;
         uint32_t len = take_unit(&state, &info);
 
         if (state.kind == DESCRIPTION_PIPE_READER) {
             set_packet_mode(fd, info & SEG_PACKET);
         }
-        rc = write_segment(fd, &state, position, len);
+        rc = write_segment(self, &to, &state, position, len, rides);
     }
     if (rc == 0) {
-        state.flags = (uint16_t)((state.flags & ~BUF_MOVING) | BUF_NATIVE);
-        buf_publish_locked(buf, &state);
-        queue_notify_locked(&buf->readers, POLLNVAL, &list);
-        queue_notify_locked(&buf->writers, POLLNVAL, &list);
+        give_away_locked(buf, &state, &list);
     }
     lock_release(self, &buf->lock);
     restore_send_buffer(fd, send_buffer);
@@ -153,6 +205,62 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd)
         host_fcntl(fd, F_SETFL, (unsigned long)flags);
     }
     wake_list_flush(self, &list);
+    rights_let_go(self, to.rights);
+    return rc;
+}
+
+/* Each descriptor that a peek has given, then it is closed again. */
+static int rights_message_native(struct emu_task *self, const struct rights_message *message)
+{
+    uint32_t count = 0;
+    const int *fds = message->came ? rights_fds(message, &count) : NULL;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < count && rc == 0; i++) {
+        rc = emu_native_one(self, fds[i]);
+    }
+    rights_close(self, message);
+    return rc;
+}
+
+#define NESTED_MAX 8 /* descriptors in messages of sockets in messages of ... */
+
+/*
+ * What is in flight in a direction goes to the kernel first, where nobody counts what it is.
+ * `reader` receives there. Returns 0 or -EBUSY.
+ */
+static int passengers_native(struct emu_task *self, uint32_t index, int reader)
+{
+    struct socket_buf *buf = buf_at(index);
+    struct rights_message message;
+    bool more = reader >= 0;
+    int rc = 0;
+
+    if (EMU_LIKELY(buf->rights == 0)) {
+        return 0;
+    }
+    if (self->handing_over >= NESTED_MAX) {
+        return -EBUSY;
+    }
+    self->handing_over++;
+    for (uint32_t n = 0; rc == 0 && more && n < EMU_MAX_RIGHTS; n++) {
+        message.size = CMSG_SPACE(RIGHTS_MAX * sizeof(int));
+        message.flags = MSG_CMSG_CLOEXEC;
+        message.record = 0;
+        {
+            FDTAB_CHANGE(self);
+            lock_acquire(self, &buf->lock);
+            more = rights_peek_nth(self, &message, reader, buf, n);
+            lock_release(self, &buf->lock);
+            if (message.record != 0) {
+                rights_arrive(self, &message);
+            }
+        }
+        if (more) {
+            rc = rights_message_native(self, &message);
+        }
+    }
+    self->handing_over--;
     return rc;
 }
 
@@ -245,6 +353,16 @@ static int fresh_pair(struct emu_task *self, struct description *description, in
     return 0;
 }
 
+/* SO_PEEK_OFF, which the emulator kept to itself. */
+static void hand_peek_offset_over(int fd, const struct description *description)
+{
+    int offset = atomic_load(&description->peek_offset);
+
+    if (offset >= 0) {
+        host_setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
+    }
+}
+
 /* What shutdown() did here is done to the real sockets once the bytes are in them. */
 static void replay_shutdown(int fd, const struct buf_state *rx, const struct buf_state *tx)
 {
@@ -256,6 +374,26 @@ static void replay_shutdown(int fd, const struct buf_state *rx, const struct buf
     }
 }
 
+/* Both directions of a socket, and what is in flight in them. `writer`: the peer's end, or -1. */
+static int move_socket(struct emu_task *self, int fd, const struct description *description,
+                       bool has_peer, int writer, int reader)
+{
+    int rc = passengers_native(self, description->rx, reader);
+
+    if (rc == 0 && has_peer) {
+        rc = passengers_native(self, description->tx, writer);
+    }
+    if (rc == 0) {
+        rc = move_direction(self, description->rx, writer, reader);
+    }
+    if (rc == 0 && has_peer) {
+        rc = move_direction(self, description->tx, fd, writer);
+    } else if (rc == 0) {
+        give_up_direction(self, description->tx);
+    }
+    return rc;
+}
+
 static int socket_native(struct emu_task *self, int fd, struct description *description)
 {
     struct description *peer = description_peer(description);
@@ -263,6 +401,7 @@ static int socket_native(struct emu_task *self, int fd, struct description *desc
     struct buf_state tx = buf_peek(buf_at(description->tx));
     bool reset = !peer && atomic_load(&description->error) == ECONNRESET;
     int writer = -1;
+    int old = -1; /* our placeholder, when a fresh pair takes its number */
     bool ours = false;
     int rc = 0;
 
@@ -274,26 +413,30 @@ static int socket_native(struct emu_task *self, int fd, struct description *desc
             return -EBUSY;
         }
     } else if (rx.seg_count > 0 || reset) {
+        old = host_dup(fd);
         rc = fresh_pair(self, description, &writer);
-        if (rc < 0) {
-            return -EBUSY;
-        }
     }
-    rc = move_direction(self, description->rx, writer);
     if (rc == 0) {
-        rc = move_direction(self, description->tx, peer ? fd : -1);
+        rc = move_socket(self, fd, description, peer != NULL, writer, old >= 0 ? old : fd);
     }
     if (rc == 0 && reset) {
         host_write(fd, "", 1); /* who closes with this unread resets us: unix_release_sock */
         description_take_error(description);
     }
-    if (writer >= 0 && !ours) {
-        host_close(writer);
+    if (rc == 0) {
+        hand_peek_offset_over(fd, description);
     }
     if (rc == 0 && peer) {
         replay_shutdown(fd, &rx, &tx);
+        hand_peek_offset_over(writer, peer);
     }
-    return rc < 0 ? -EBUSY : 0;
+    if (writer >= 0 && !ours) {
+        host_close(writer);
+    }
+    if (old >= 0) {
+        host_close(old);
+    }
+    return rc < 0 && rc != CAME_MEANWHILE ? -EBUSY : rc;
 }
 
 static int pipe_native(struct emu_task *self, int fd, struct description *description)
@@ -315,11 +458,25 @@ static int pipe_native(struct emu_task *self, int fd, struct description *descri
             }
         }
     }
-    rc = move_direction(self, index, writer);
+    rc = move_direction(self, index, writer, -1);
     if (!ours && writer >= 0) {
         host_close(writer);
     }
-    return rc < 0 ? -EBUSY : 0;
+    return rc < 0 && rc != CAME_MEANWHILE ? -EBUSY : rc;
+}
+
+#define MEANWHILE_MAX 8 /* the first look that finds bytes finds who has the writing end */
+
+/* A socket or a pipe, both of its ends. Somebody else may be using the other one. */
+static int channel_native(struct emu_task *self, int fd, struct description *description)
+{
+    int rc = CAME_MEANWHILE;
+
+    for (int i = 0; rc == CAME_MEANWHILE && i < MEANWHILE_MAX; i++) {
+        rc = description_is_socket(description) ? socket_native(self, fd, description)
+                                                : pipe_native(self, fd, description);
+    }
+    return rc == CAME_MEANWHILE ? -EBUSY : rc;
 }
 
 /* An epoll instance is the kernel's when all that it watches is. */
@@ -365,9 +522,9 @@ static int queued_native(struct emu_task *self, struct description *server)
     if (writer < 0 && buf_peek(buf_at(server->rx)).seg_count > 0) {
         return -EBUSY;
     }
-    rc = move_direction(self, server->rx, writer);
+    rc = move_direction(self, server->rx, writer, -1);
     if (rc == 0) {
-        rc = move_direction(self, server->tx, -1); /* nobody has written there */
+        rc = move_direction(self, server->tx, -1, -1); /* nobody has written there */
     }
     if (rc == 0 && client) {
         struct buf_state tx = buf_peek(buf_at(client->tx));
@@ -450,8 +607,7 @@ int emu_native_one(struct emu_task *self, int fd)
         return -EBUSY; /* its placeholder is of another family */
     }
     peer = description_peer(description);
-    rc = description_is_socket(description) ? socket_native(self, fd, description)
-                                            : pipe_native(self, fd, description);
+    rc = channel_native(self, fd, description);
     if (rc < 0) {
         return rc;
     }
@@ -468,10 +624,23 @@ int emu_native_one(struct emu_task *self, int fd)
     return 0;
 }
 
+/* Numbers that were closed past the library are nobody's end. */
+static void forget_closed(struct emu_task *self)
+{
+    int top = fdtab_top();
+
+    for (int fd = 0; fd < top; fd++) {
+        if (fdtab_present(fd) && host_fcntl(fd, F_GETFD, 0) == -EBADF) {
+            fdtab_clear(self, fd);
+        }
+    }
+}
+
 int emu_native_all(struct emu_task *self, bool inherited_only, int *ret_fd)
 {
     int top = fdtab_top();
 
+    forget_closed(self);
     process_identify_all(self);
     for (int fd = 0; fd < top; fd++) {
         int rc;

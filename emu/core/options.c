@@ -4,6 +4,7 @@
 #include "emu.h"
 
 #include "bounds.h"
+#include "glob.h"
 
 #include <errno.h>
 #include <string.h>
@@ -189,6 +190,61 @@ static int parse_host_unix(const char *text, struct emu_options *options)
     return 0;
 }
 
+/* An audit needs sud: of the two options the last one wins. */
+static int parse_net(const char *text, struct emu_options *options)
+{
+    static const struct word nets[] = {
+        { "redirect", EMU_NET_REDIRECT },
+        { "off", EMU_NET_OFF },
+        { "sud", EMU_NET_SUD },
+        { NULL, 0 },
+    };
+    int net;
+
+    if (!look_up(nets, text, strlen(text), &net)) {
+        return -EINVAL;
+    }
+    options->net = (enum emu_net)net;
+    options->audit = options->audit && net == EMU_NET_SUD;
+    return 0;
+}
+
+static int add_excluded(const char *pattern, struct emu_options *options)
+{
+    size_t size = strlen(pattern) + 1;
+
+    if (size == 1 || size > sizeof options->excluded[0]) {
+        return -EINVAL;
+    }
+    if (options->excluded_count == EMU_MAX_EXCLUDED) {
+        return -ENOSPC;
+    }
+    memcpy(options->excluded[options->excluded_count++], pattern, size);
+    return 0;
+}
+
+bool emu_options_exclude(const struct emu_options *options, const char *path)
+{
+    /* Criterion talks to its workers over nanomsg; both are linked into the program under test. */
+    static const char *const harnesses[] = { "libcriterion.so*", "libnanomsg.so*" };
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+
+    for (size_t i = 0; i < sizeof harnesses / sizeof harnesses[0]; i++) {
+        if (glob_matches(harnesses[i], name)) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < options->excluded_count; i++) {
+        const char *pattern = options->excluded[i];
+
+        if (glob_matches(pattern, strchr(pattern, '/') ? path : name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* VMM:PATH; the path is the gateway's business. */
 static int parse_hybrid(const char *text, struct emu_options *options)
 {
@@ -264,11 +320,16 @@ int emu_options_parse(const char *option, struct emu_options *ret_options)
     }
     value = value_of(option, "net");
     if (value) {
-        if (strcmp(value, "redirect") != 0 && strcmp(value, "off") != 0) {
-            return -EINVAL;
-        }
-        ret_options->net = value[0] == 'o' ? EMU_NET_OFF : EMU_NET_REDIRECT;
+        return parse_net(value, ret_options);
+    }
+    if (strcmp(option, "audit") == 0) {
+        ret_options->net = EMU_NET_SUD;
+        ret_options->audit = true;
         return 0;
+    }
+    value = value_of(option, "exclude-caller");
+    if (value) {
+        return add_excluded(value, ret_options);
     }
     if (strcmp(option, "verify") == 0) {
         ret_options->verify = true;

@@ -3,6 +3,8 @@
  */
 #include "pipe.h"
 
+#include "passage.h"
+
 #include <errno.h>
 
 /*
@@ -241,13 +243,11 @@ int pipe_resize(struct emu_task *self, struct description *description, uint32_t
     int rc = 0;
 
     wake_list_init(&list);
-    lock_acquire(self, &buf->lock);
-    state = buf_state_locked(buf);
+    buf_lock_settled(self, buf, &state);
     if (slots < state.seg_count) {
         rc = -EBUSY;
     } else {
-        rc = buf_reserve_locked(buf, &state, slots * EMU_PAGE - state.used,
-                                slots - state.seg_count);
+        rc = pipe_reserve_locked(buf, &state, slots, 0);
     }
     if (rc == 0) {
         state.limit = slots;

@@ -21,6 +21,38 @@ int64_t pipe_write_try(struct emu_task *self, void *transfer, struct wait_set *s
  */
 int pipe_resize(struct emu_task *self, struct description *description, uint32_t slots);
 
+/*
+ * ---- What splice and its kin do to a pipe: pipe_slots.c ----
+ *
+ * A slot that they put in is never merged with later, but for one that comes whole from another
+ * pipe. It may be longer than a page when it comes from a socket: a piece of an skb is one slot.
+ */
+
+/* Tries of vmsplice: a slot for each page of the guest's that holds bytes; out of the pipe. */
+int64_t pipe_map_try(struct emu_task *self, void *transfer, struct wait_set *set, bool last);
+int64_t pipe_unmap_try(struct emu_task *self, void *transfer, struct wait_set *set, bool last);
+
+/*
+ * Makes the ring hold `slots` slots, and `longer` bytes of slots to come that are longer than a
+ * page: 0, -ENOMEM. Requires: the lock; `state` is what is published, or will be as it is.
+ */
+int pipe_reserve_locked(struct socket_buf *buf, struct buf_state *state, uint32_t slots,
+                        uint32_t longer);
+
+/* Tells the pipe's readers (its writers) as splice does. Requires: the lock. */
+void pipe_tell_readers_locked(struct socket_buf *buf, struct wake_list *list);
+void pipe_tell_writers_locked(struct socket_buf *buf, struct wake_list *list);
+
+/*
+ * Nothing to read; no room: what becomes of a call of splice. Returns WAIT_BLOCK, -EAGAIN, 0 (the
+ * end), or PIPE_AGAIN: look again. `flags`: of the state that was seen. Requires: no lock.
+ */
+#define PIPE_AGAIN (INT64_MIN + 2)
+int64_t pipe_await_data(struct emu_task *self, const struct transfer *transfer, uint32_t flags,
+                        struct wait_set *set, bool last);
+int64_t pipe_await_room(struct emu_task *self, const struct transfer *transfer,
+                        struct wait_set *set, bool last);
+
 /* Bytes that FIONREAD reports, at either end. */
 uint32_t pipe_unread(const struct description *description);
 

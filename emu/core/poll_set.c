@@ -12,23 +12,6 @@
 #define BITS_READ   (POLLIN | POLLRDNORM | POLLRDBAND | POLLRDHUP | POLLPRI)
 #define BITS_WRITE  (POLLOUT | POLLWRNORM | POLLWRBAND)
 
-/* The task's scratch, grown to `size`; NULL when it is in use or there is no memory. */
-static void *take_scratch(struct emu_task *self, uint64_t size)
-{
-    if (self->scratch_busy) {
-        return NULL;
-    }
-    if (self->scratch_size < size) {
-        if (self->scratch) {
-            host_memory_unmap(self->scratch, self->scratch_size);
-        }
-        self->scratch = host_memory_private(2 * size);
-        self->scratch_size = self->scratch ? 2 * size : 0;
-    }
-    self->scratch_busy = self->scratch != NULL;
-    return self->scratch;
-}
-
 int poll_set_init(struct emu_task *self, struct poll_set *set, uint32_t count)
 {
     uint64_t size = count * (sizeof *set->fds + sizeof *set->emulated + 2 * sizeof *set->items) +
@@ -43,7 +26,7 @@ int poll_set_init(struct emu_task *self, struct poll_set *set, uint32_t count)
     set->memory = NULL;
     set->memory_size = 0;
     if (size > sizeof set->own) {
-        memory = set->memory = take_scratch(self, size);
+        memory = set->memory = task_scratch(self, size);
         if (!memory) {
             set->memory_size = size;
             memory = set->memory = host_memory_private(size);

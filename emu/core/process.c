@@ -4,9 +4,12 @@
 #include "process.h"
 
 #include "epoll.h"
+#include "passage.h"
+#include "rights.h"
 #include "verify.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 
 #define SLOT_NONE ARENA_NONE
 
@@ -95,12 +98,31 @@ static void free_slot(uint32_t slot)
 
 static bool slot_is_dead(uint32_t slot);
 
+/*
+ * No such process, or a zombie. Where /proc shows nothing (after a chroot), or not this one
+ * (hidepid), one that takes signals lives.
+ */
+static bool is_gone(int32_t pid)
+{
+    int64_t rc;
+
+    if (host_process_start(pid) != 0) {
+        return false;
+    }
+    rc = host_syscall(SYS_tgkill, pid, pid, 0, 0, 0, 0);
+    return rc == -ESRCH || (rc == 0 && host_process_start(host_getpid()) != 0);
+}
+
 /* Slot 0 is the watcher (sockrig run), which is no member. */
 static bool sweeper_is_dead(uint32_t slot)
 {
     int32_t watcher = atomic_load(&arena->header.watcher);
 
-    return slot != 0 ? slot_is_dead(slot) : watcher != 0 && host_process_start(watcher) == 0;
+    if (slot != 0) { /* a record that is free: it was swept itself, in the middle of the sweep */
+        return PROCESS_KIND(atomic_load(&process_at(slot)->state)) == PROCESS_FREE ||
+               slot_is_dead(slot);
+    }
+    return watcher != 0 && is_gone(watcher);
 }
 
 /*
@@ -126,8 +148,10 @@ static void sweep_slot(struct emu_task *self, uint32_t slot, uint32_t seen)
     if (!claim_sweep(self, slot, seen)) {
         return;
     }
+    passage_sweep(self);
     wait_sweep(self, slot);
     drop_all(self, slot);
+    rights_sweep(self, slot);
     description_sweep(self, slot);
     free_slot(slot);
 }
@@ -144,21 +168,30 @@ static bool slot_is_dead(uint32_t slot)
         return false;
     }
     if (pid <= 0) { /* expected by fork's parent, who fills it in at once unless it is killed */
-        return record->parent_pid != 0 &&
-               host_process_start(record->parent_pid) != record->parent_start;
+        pid = record->parent_pid;
+        start = record->parent_start;
+        if (pid == 0) {
+            return false;
+        }
     }
     now = host_process_start(pid);
-    return now == 0 || (start != 0 && now != start);
+    return now == 0 ? is_gone(pid) : start != 0 && now != start;
+}
+
+void process_ring_watcher(void)
+{
+    int32_t watcher = atomic_load(&arena->header.watcher);
+
+    if (watcher != 0) {
+        host_ring_other(watcher, atomic_load(&arena->header.watcher_bell),
+                        atomic_load(&arena->header.watcher_object));
+    }
 }
 
 static void announce(void)
 {
-    int32_t watcher = atomic_load(&arena->header.watcher);
-
     atomic_fetch_add(&arena->header.changes, 1);
-    if (watcher != 0) {
-        host_ring_other(watcher, atomic_load(&arena->header.watcher_bell));
-    }
+    process_ring_watcher();
 }
 
 /* What was asked for, else what the image before, or the parent, said; else the host. */
@@ -196,7 +229,8 @@ int emu_process_join(struct emu_process *process, struct emu_task *self)
     uint32_t slot = find_slot(pid);
     uint32_t seen = slot == SLOT_NONE ? 0 : atomic_load(&process_at(slot)->state);
 
-    if (slot != SLOT_NONE && atomic_load(&process_at(slot)->start) != 0 &&
+    fdtab_thaw_child(); /* the table may be a copy of one that another process froze */
+    if (slot != SLOT_NONE && start != 0 && atomic_load(&process_at(slot)->start) != 0 &&
         atomic_load(&process_at(slot)->start) != start) {
         self->process = process;
         process->slot = 0; /* nobody's, until we have our own */
@@ -390,6 +424,8 @@ int emu_fork_reserve(struct emu_task *self)
 void emu_fork_hold(struct emu_task *self, int slot)
 {
     fdtab_freeze(self);
+    self->process->fork_token = atomic_load(&process_at((uint32_t)slot)->pid);
+    self->process->fork_state = atomic_load(&process_at((uint32_t)slot)->state);
     process_identify_all(self);
     hold_all(self, (uint32_t)slot);
 }
@@ -420,28 +456,44 @@ void emu_fork_parent(struct emu_task *self, int slot, int32_t child)
         return;
     }
     atomic_compare_exchange_strong(&process_at((uint32_t)slot)->pid, &unborn, child);
+    announce(); /* the child does, too, unless it is killed before it comes to that */
 }
 
-void emu_fork_child(struct emu_task *self, int slot)
+/*
+ * The record that our parent made becomes ours, unless the parent died and was swept with it: then
+ * a new one. Who sweeps claims the record by its state as it was, so one of us is first.
+ */
+static uint32_t adopt_slot(struct emu_process *process, uint32_t slot, int32_t pid)
 {
-    struct process_record *record;
+    struct process_record *record = process_at(slot);
+    int32_t unborn = process->fork_token;
+    uint32_t state = process->fork_state;
+
+    atomic_compare_exchange_strong(&record->pid, &unborn, pid);
+    if (!atomic_compare_exchange_strong(&record->state, &state,
+                                        PROCESS_GENERATION(state) | PROCESS_LIVE)) {
+        slot = make_slot(pid, NULL);
+        EMU_ASSERT(slot != SLOT_NONE);
+        set_kind(slot, PROCESS_LIVE);
+    }
+    return slot;
+}
+
+void emu_fork_child(struct emu_task *self, int expected)
+{
+    int32_t pid = host_getpid();
+    uint32_t slot;
 
     fdtab_thaw_child();
-    if (PROCESS_KIND(atomic_load(&process_at((uint32_t)slot)->state)) != PROCESS_EXPECTED) {
-        slot = (int)make_slot(0, self->process); /* our parent died, and was swept with us */
-        EMU_ASSERT(slot >= 0);
-    }
-    record = process_at((uint32_t)slot);
-    self->process->slot = (uint32_t)slot;
-    self->process->pid = host_getpid();
-    atomic_store(&record->pid, self->process->pid);
-    atomic_store(&record->cid, self->process->cid);
-    atomic_store(&record->start, host_process_start(self->process->pid));
-    set_kind((uint32_t)slot, PROCESS_LIVE);
+    slot = adopt_slot(self->process, (uint32_t)expected, pid);
+    self->process->slot = slot;
+    self->process->pid = pid;
+    atomic_store(&process_at(slot)->cid, self->process->cid);
+    atomic_store(&process_at(slot)->start, host_process_start(pid));
     /* Other threads went on while we were born: what the copied table says now is what holds. */
     fdtab_forget_pins(self);
     bell_forget_all();
-    hold_all(self, (uint32_t)slot);
+    hold_all(self, slot);
     drop_unreferenced(self);
     atomic_fetch_add(&arena->header.joined, 1);
     announce();

@@ -47,6 +47,9 @@ static inline struct process_record *process_at(uint32_t slot)
     return (struct process_record *)arena->processes + slot;
 }
 
+/* Whoever watches members looks again, if there is somebody. */
+void process_ring_watcher(void);
+
 /* Makes every description that this process refers to known by what the kernel knows it by. */
 void process_identify_all(struct emu_task *self);
 

@@ -2,13 +2,16 @@
  * reach.c - see reach.h
  *
  * Reads what fs/binfmt_elf.c and fs/binfmt_script.c read, and judges privilege as
- * security/commoncap.c and fs/exec.c:bprm_fill_uid do. Leaves out: binfmt_misc, nosuid mounts and
- * user namespaces (a setuid bit counts there too, though the kernel would ignore it).
+ * security/commoncap.c and fs/exec.c:bprm_fill_uid do. What no x86-64 kernel runs by itself may
+ * have an interpreter in binfmt_misc (reach_binfmt.c). Leaves out: handlers that take such programs
+ * away from the kernel; nosuid mounts and user namespaces (a setuid bit counts there too, though
+ * the kernel would ignore it).
  */
 #include "reach.h"
 
 #include "base.h"
 #include "host.h"
+#include "reach_binfmt.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -23,6 +26,7 @@
 #define SCRIPT_LINE    256 /* BINPRM_BUF_SIZE */
 #define PROGRAM_PARTS  128 /* program headers that are looked at */
 #define REACH_PATH_MAX 4096
+#define NEXT_SIZE      1024 /* an interpreter's path in a #! line, or of a handler of binfmt_misc */
 
 #define CALL1(nr, a)          host_syscall(nr, (long)(a), 0, 0, 0, 0, 0)
 #define CALL2(nr, a, b)       host_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
@@ -69,16 +73,16 @@ static bool gains_privilege(int fd, const struct stat *status)
     if (CALL1(SYS_geteuid, 0) != uid || CALL1(SYS_getegid, 0) != gid) {
         return true; /* the loader runs in secure mode whatever the file is */
     }
-    if (host_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0) == 1) {
-        return false;
+    if (host_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0) != 1) {
+        if ((status->st_mode & S_ISUID) && (long)status->st_uid != uid) {
+            return true;
+        }
+        if ((status->st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+            (long)status->st_gid != gid) {
+            return true;
+        }
     }
-    if ((status->st_mode & S_ISUID) && (long)status->st_uid != uid) {
-        return true;
-    }
-    if ((status->st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-        (long)status->st_gid != gid) {
-        return true;
-    }
+    /* Secure mode even where they aren't granted: cap_bprm_creds_from_file asks for the file's. */
     return uid != 0 &&
            CALL4(SYS_fgetxattr, fd, "security.capability", capability, sizeof capability) > 0;
 }
@@ -115,10 +119,6 @@ static enum reach_verdict judge_elf(int fd, const char *path, const Elf64_Ehdr *
     char interpreter[REACH_PATH_MAX] = "";
     bool go = false;
 
-    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
-        header->e_machine != EM_X86_64) {
-        return say(reason, REACH_CLASS, path, " isn't a 64-bit x86-64 program");
-    }
     for (unsigned i = 0; i < header->e_phnum && i < PROGRAM_PARTS; i++) {
         Elf64_Phdr part;
 
@@ -171,8 +171,28 @@ static bool script_interpreter(const char *head, size_t size, char *ret_path)
     return count > 0;
 }
 
-/* Judges one file. With a #! line, *ret_next is the interpreter and the verdict is REACH_OK. */
-static enum reach_verdict judge_file(int fd, const char *path, char *ret_next,
+/* Nothing that an x86-64 kernel runs as it is; it may run other ELF programs. */
+static enum reach_verdict judge_foreign(const char *path, const char *head, size_t size,
+                                        struct reason *reason)
+{
+    if (size > EI_CLASS && memcmp(head, ELFMAG, SELFMAG) == 0) {
+        return say(reason, REACH_CLASS, path, " isn't a 64-bit x86-64 program");
+    }
+    return REACH_NOT_A_PROGRAM;
+}
+
+static bool is_native_elf(const Elf64_Ehdr *header, int64_t size)
+{
+    return size >= (int64_t)sizeof *header && memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 &&
+           header->e_ident[EI_CLASS] == ELFCLASS64 && header->e_ident[EI_DATA] == ELFDATA2LSB &&
+           header->e_machine == EM_X86_64;
+}
+
+/*
+ * Judges one file. With an interpreter (a #! line, binfmt_misc) the verdict is REACH_OK, and
+ * ret_next, of NEXT_SIZE bytes, is its path; else that is "".
+ */
+static enum reach_verdict judge_file(int fd, const char *path, char *ret_next, bool *ret_binfmt,
                                      struct reason *reason)
 {
     union {
@@ -195,8 +215,9 @@ static enum reach_verdict judge_file(int fd, const char *path, char *ret_next,
         return script_interpreter(head.text, (size_t)size, ret_next) ? REACH_OK
                                                                      : REACH_NOT_A_PROGRAM;
     }
-    if (size < (int64_t)sizeof head.elf || memcmp(head.elf.e_ident, ELFMAG, SELFMAG) != 0) {
-        return REACH_NOT_A_PROGRAM;
+    if (!is_native_elf(&head.elf, size)) {
+        *ret_binfmt = reach_binfmt(path, head.text, (size_t)size, ret_next, NEXT_SIZE);
+        return *ret_binfmt ? REACH_OK : judge_foreign(path, head.text, (size_t)size, reason);
     }
     if (gains_privilege(fd, &status)) {
         return say(reason, REACH_PRIVILEGED, path,
@@ -205,34 +226,74 @@ static enum reach_verdict judge_file(int fd, const char *path, char *ret_next,
     return judge_elf(fd, path, &head.elf, reason);
 }
 
-enum reach_verdict reach_check(const char *path, char *ret_reason, size_t size)
+static void put_number(char *at, unsigned value)
+{
+    unsigned digits = 1;
+
+    for (unsigned rest = value; rest >= 10; rest /= 10) {
+        digits++;
+    }
+    at[digits] = 0;
+    for (; digits > 0; value /= 10) {
+        at[--digits] = (char)('0' + value % 10);
+    }
+}
+
+/* Opens what exec would: by its path, or the file behind `directory` itself. Or -errno. */
+static int open_program(int directory, const char *path)
+{
+    char self[40] = "/proc/self/fd/";
+    int fd = (int)CALL4(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+
+    if (fd != -ENOENT || directory < 0 || path[0] != 0) {
+        return fd;
+    }
+    put_number(self + strlen(self), (unsigned)directory);
+    fd = (int)CALL3(SYS_open, self, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+    return fd == -ENOENT ? (int)CALL3(SYS_fcntl, directory, F_DUPFD_CLOEXEC, 0) : fd;
+}
+
+/* An interpreter that can't be opened: binfmt_misc may have opened it long ago. */
+static enum reach_verdict judge_missing(int error, int directory, const char *path, int level,
+                                        bool binfmt, struct reason *reason)
+{
+    if (binfmt) {
+        return say(reason, REACH_UNREADABLE, path, " is run by binfmt_misc and can't be read");
+    }
+    if (error == -EACCES && CALL4(SYS_faccessat2, directory, path, X_OK, AT_EACCESS) == 0) {
+        return say(reason, REACH_UNREADABLE, level == 0 && path[0] == 0 ? "the program" : path,
+                   " can't be read, so nobody knows");
+    }
+    return REACH_NOT_A_PROGRAM;
+}
+
+enum reach_verdict reach_check(int directory, const char *path, char *ret_reason, size_t size)
 {
     struct reason reason = { ret_reason, size };
-    char next[SCRIPT_LINE + 1];
-    char current[SCRIPT_LINE + 1];
+    char next[NEXT_SIZE];
+    char current[NEXT_SIZE];
+    bool binfmt = false;
 
     if (ret_reason && size > 0) {
         ret_reason[0] = 0;
     }
     for (int level = 0; level <= SCRIPT_LEVELS; level++) {
         enum reach_verdict verdict;
-        int fd = (int)CALL3(SYS_open, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+        int fd = open_program(directory, path);
 
-        if (fd == -EACCES && CALL2(SYS_access, path, X_OK) == 0) {
-            return say(&reason, REACH_UNREADABLE, path, " can't be read, so nobody knows");
-        }
         if (fd < 0) {
-            return REACH_NOT_A_PROGRAM;
+            return judge_missing(fd, directory, path, level, binfmt, &reason);
         }
-        verdict = judge_file(fd, path, next, &reason);
+        verdict = judge_file(fd, path, next, &binfmt, &reason);
         host_close(fd);
         if (verdict != REACH_OK || next[0] == 0) {
-            return verdict;
+            return binfmt && verdict == REACH_STATIC ? REACH_CLASS : verdict;
         }
-        memcpy(current, next, sizeof current);
+        memcpy(current, next, strlen(next) + 1);
         path = current;
+        directory = AT_FDCWD;
     }
-    return say(&reason, REACH_TOO_DEEP, path, ": too many #! lines");
+    return say(&reason, REACH_TOO_DEEP, path, ": too many interpreters");
 }
 
 /* 0: an executable file; -EACCES: a file that may not be executed; -ENOENT. */

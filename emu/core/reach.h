@@ -25,10 +25,12 @@ enum reach_verdict {
 #define REACH_REASON_SIZE 256
 
 /*
- * Looks at the program at `path` (and at the interpreters that its #! lines name).
+ * Looks at the program at `path`, relative to the descriptor `directory` (AT_FDCWD: to where we
+ * are; with an empty path the descriptor is the program), and at the interpreters that its #! lines
+ * name and that binfmt_misc has for it. `path` may be a bad pointer.
  * `ret_reason`: a sentence for people, "" with REACH_OK and REACH_NOT_A_PROGRAM; may be NULL.
  */
-enum reach_verdict reach_check(const char *path, char *ret_reason, size_t size);
+enum reach_verdict reach_check(int directory, const char *path, char *ret_reason, size_t size);
 
 /*
  * Finds `file` as execvp(3) does: as it is when it holds a slash, else in the directories of `list`

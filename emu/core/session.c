@@ -35,6 +35,13 @@ int emu_session_attach(int fd)
     return arena_attach(fd);
 }
 
+void emu_session_conceal(void)
+{
+    /* Not the tables: they hold wake words and locks. */
+    host_memory_conceal(arena->header.hidden.arena, arena, offsetof(struct arena, data),
+                        EMU_ARENA_SIZE);
+}
+
 bool emu_session_attached(void)
 {
     return arena != NULL;
@@ -77,11 +84,60 @@ static void adopt_sweeps(void)
 
 void emu_session_set_watcher(int32_t pid, int bell_fd)
 {
+    struct host_identity identity = { 0 };
+
     if (pid != 0) {
         adopt_sweeps();
+        host_identify(bell_fd, &identity);
     }
+    atomic_store(&arena->header.watcher_object, identity.object);
     atomic_store(&arena->header.watcher_bell, bell_fd);
     atomic_store(&arena->header.watcher, pid);
+}
+
+bool emu_session_claim_reaper(void)
+{
+    int32_t none = 0;
+
+    return atomic_load_explicit(&arena->header.reaper, memory_order_relaxed) == 0 &&
+           atomic_compare_exchange_strong(&arena->header.reaper, &none, -1);
+}
+
+void emu_session_set_reaper(int32_t pid, int32_t parent)
+{
+    atomic_store(&arena->header.reaper_leave, 0);
+    atomic_store(&arena->header.reaper_parent, parent);
+    atomic_store(&arena->header.reaper, pid);
+}
+
+int32_t emu_session_reaper_of(int32_t parent)
+{
+    int32_t pid = atomic_load(&arena->header.reaper);
+
+    return pid > 0 && atomic_load(&arena->header.reaper_parent) == parent ? pid : 0;
+}
+
+void emu_session_dismiss_reaper(void)
+{
+    atomic_store(&arena->header.reaper_leave, 1);
+    process_ring_watcher();
+}
+
+bool emu_session_reaper_dismissed(void)
+{
+    return atomic_load(&arena->header.reaper_leave) != 0;
+}
+
+void emu_session_place(uintptr_t *ret_start, uint64_t *ret_size)
+{
+    *ret_start = (uintptr_t)arena;
+    *ret_size = EMU_ARENA_SIZE;
+}
+
+void emu_session_forget_table(void)
+{
+    fdtab_thaw_child();
+    fdtab_reset();
 }
 
 /* What is in the table now, by the elements themselves: a pool may have lost one to a kill. */

@@ -91,8 +91,10 @@ void buf_discard(struct emu_task *self, uint32_t index)
     struct socket_buf *buf = buf_at(index);
     struct buf_state state;
     uint32_t chunk;
+    uint32_t rights;
 
     lock_acquire(self, &buf->lock);
+    rights = rights_detach_locked(self, buf);
     state = buf_state_locked(buf);
     chunk = state.chunk;
     if (chunk != ARENA_NONE) {
@@ -107,6 +109,7 @@ void buf_discard(struct emu_task *self, uint32_t index)
     }
     atomic_store_explicit(&buf->life, BUF_FREE, memory_order_release);
     pool_give(&arena->header.bufs, arena->bufs_links, index);
+    rights_let_go(self, rights);
 }
 
 void buf_release(struct emu_task *self, uint32_t index, uint32_t generation, uint32_t ref)
@@ -154,11 +157,13 @@ static int move_state(struct socket_buf *buf, struct buf_state *state, unsigned 
     }
     moved.shift = (uint8_t)shift;
     moved.head = 0;
-    moved.seg_head = 0;
     memcpy(buf_ring(&moved), buf_ring(state) + position, first);
     memcpy(buf_ring(&moved) + first, buf_ring(state), state->used - first);
     for (uint32_t i = 0; i + 1 < state->seg_count; i++) {
-        buf_segs(&moved)[i] = buf_segs(state)[(state->seg_head + i) & buf_seg_mask(state)];
+        uint32_t number = state->seg_head + i; /* they keep their numbers: rights.h */
+
+        buf_segs(&moved)[number & buf_seg_mask(&moved)] =
+            buf_segs(state)[number & buf_seg_mask(state)];
     }
     /* Until it is published the new chunk is the stray one; afterwards the old one is. */
     buf->old_shift = shift;

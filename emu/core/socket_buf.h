@@ -47,6 +47,10 @@ enum {
     BUF_SHUT_WRITER = 1 << 9, /* the sender's SHUT_WR, or its close */
     BUF_CLOSING = 1 << 10,    /* the receiver's sk_state is TCP_CLOSING, not TCP_ESTABLISHED */
     BUF_DONE = 1 << 11,       /* SOCK_DONE of the receiver: the peer has closed in order */
+    /* Of passage.h alone; not in `version` either. */
+    BUF_LEAVING = 1 << 12, /* the first bytes go elsewhere: nobody touches what is unread */
+    BUF_ARRIVED = 1 << 13, /* changes each time when bytes have come that way */
+    BUF_FED = 1 << 14,     /* of channel.h: the kernel brings bytes to the placeholder */
 };
 
 /*
@@ -61,7 +65,8 @@ enum {
     SEG_EOR = 1u << 31,       /* AF_VSOCK: the record was sent with MSG_EOR */
     SEG_PACKET = 1u << 30,    /* pipe: O_DIRECT; socket: one record, or a record's last piece */
     SEG_PEEKED = 1u << 29,    /* an empty record that was peeked at */
-    SEG_CHARGE = (1u << 29) - 1,
+    SEG_RIGHTS = 1u << 28,    /* AF_UNIX: descriptors come with its first byte: rights.h */
+    SEG_CHARGE = (1u << 28) - 1,
 };
 
 enum description_kind {
@@ -112,7 +117,8 @@ struct socket_buf {
     struct {
         _Alignas(64) struct buf_state at; /* the two never share a cache line */
     } state[2];
-    uint32_t rest[80];
+    uint32_t rights; /* records of descriptors that are in flight, in order; rights.h */
+    uint32_t rest[79];
 };
 static_assert(sizeof(struct socket_buf) == 512, "arena.def gives 512");
 
@@ -154,6 +160,15 @@ static inline struct seg buf_first_seg(const struct buf_state *state)
         return (struct seg){ state->last_len, state->last_info };
     }
     return buf_segs(state)[state->seg_head & buf_seg_mask(state)];
+}
+
+/* The segment behind `number` others. Requires: number < seg_count. */
+static inline struct seg buf_nth_seg(const struct buf_state *state, uint32_t number)
+{
+    if (number + 1 == state->seg_count) {
+        return (struct seg){ state->last_len, state->last_info };
+    }
+    return buf_segs(state)[(state->seg_head + number) & buf_seg_mask(state)];
 }
 
 /* Which of the two copies is current at this version. */
@@ -278,6 +293,14 @@ static inline void buf_drop_first(struct buf_state *state)
         state->head = 0; /* the next bytes come into warm memory */
     }
 }
+
+/*
+ * Takes the records of descriptors in flight out of the buf, as a chain, and lets a chain go: what
+ * was in flight there is closed. rights_let_go() requires: no lock. Defined by rights.c, which
+ * stands above.
+ */
+uint32_t rights_detach_locked(struct emu_task *self, struct socket_buf *buf);
+void rights_let_go(struct emu_task *self, uint32_t chain);
 
 /* Notes where this thread runs, for the other side's spin. */
 static inline void buf_note_cpu(_Atomic int16_t *place, int cpu)

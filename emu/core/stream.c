@@ -4,10 +4,12 @@
 #include "stream.h"
 
 #include "charge.h"
+#include "passage.h"
 
 #include <errno.h>
 
 #define STREAM_CHUNK_MAX 36544u /* SKB_MAX_HEAD(0) + UNIX_SKB_FRAGS_SZ */
+#define STREAM_PAGES_MAX 69632u /* MAX_SKB_FRAGS pages */
 
 /* What sock_def_readable says happened: urgent data is in it, if there is some or not. */
 #define DATA_KEY (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND)
@@ -68,6 +70,22 @@ static void send_commit(struct emu_task *self, struct socket_buf *buf,
     }
 }
 
+/* Pages that splice brings are charged by their bytes, beside an skb without any: an skb for all
+ * of them, of which no step of passage.h may be published alone (MSG_SPLICE_PAGES). */
+static uint32_t next_segment(const struct transfer *transfer, const struct buf_state *state,
+                             uint32_t *ret_charge)
+{
+    uint32_t part = (uint32_t)base_min_u64(transfer->size - transfer->done, STREAM_PAGES_MAX);
+
+    if (EMU_UNLIKELY(transfer->splices)) {
+        *ret_charge = charge_stream(0) + part;
+        return part;
+    }
+    part = base_min_u32(base_min_u32(part, STREAM_CHUNK_MAX), state->limit / 2 - 64);
+    *ret_charge = charge_stream(part);
+    return part;
+}
+
 /*
  * Adds segments while the accounting allows. Returns 0 (all sent, or no more room), or a positive
  * errno: EFAULT, ENOBUFS.
@@ -79,9 +97,9 @@ static int add_segments(struct transfer *transfer, struct socket_buf *buf, struc
     }
     transfer->waited = false;
     while (transfer->done < transfer->size && state->charged < state->limit) {
-        uint32_t part = (uint32_t)base_min_u64(transfer->size - transfer->done, STREAM_CHUNK_MAX);
+        uint32_t info;
+        uint32_t part = next_segment(transfer, state, &info);
 
-        part = base_min_u32(part, state->limit / 2 - 64);
         if (EMU_UNLIKELY(buf_reserve_locked(buf, state, part, 1) < 0)) {
             return ENOBUFS;
         }
@@ -89,7 +107,16 @@ static int add_segments(struct transfer *transfer, struct socket_buf *buf, struc
                                   &transfer->cursor, part) < 0)) {
             return EFAULT;
         }
-        buf_append(state, part, charge_stream(part));
+        if (EMU_UNLIKELY(transfer->rights && transfer->rights->record != 0)) {
+            int error = rights_ride(transfer->rights, transfer->fd, transfer->description, buf,
+                                    state);
+
+            if (error != 0) {
+                return error;
+            }
+            info |= SEG_RIGHTS;
+        }
+        buf_append(state, part, info);
         transfer->done += part;
     }
     return 0;
@@ -102,6 +129,7 @@ int64_t stream_send_try(struct emu_task *self, void *op, struct wait_set *set, b
     struct buf_state state;
     struct socket_buf *buf = channel_lock(self, transfer, description->tx, &state);
     bool first = !transfer->started;
+    uint64_t before = transfer->done;
     uint32_t segments;
     int error;
 
@@ -130,6 +158,9 @@ int64_t stream_send_try(struct emu_task *self, void *op, struct wait_set *set, b
     }
     segments = state.seg_count;
     error = add_segments(transfer, buf, &state);
+    if (EMU_UNLIKELY(transfer->passes) && transfer->done > before) {
+        passage_arrives(buf, &state, (uint32_t)(transfer->done - before));
+    }
     send_commit(self, buf, &state, state.seg_count - segments);
     if (EMU_UNLIKELY(error != 0)) {
         return sent_or(transfer, error);
@@ -169,7 +200,18 @@ int64_t seqpacket_send_try(struct emu_task *self, void *op, struct wait_set *set
                         &transfer->cursor, size) < 0) {
         error = EFAULT;
     } else {
-        buf_append(&state, size, charge_record(size) | SEG_PACKET);
+        uint32_t info = charge_record(size) | SEG_PACKET;
+
+        if (EMU_UNLIKELY(transfer->rights && transfer->rights->record != 0)) {
+            info |= SEG_RIGHTS;
+            error = rights_ride(transfer->rights, transfer->fd, transfer->description, buf, &state);
+        }
+        if (error == 0) {
+            buf_append(&state, size, info);
+        }
+        if (EMU_UNLIKELY(transfer->passes) && error == 0) {
+            passage_arrives(buf, &state, size);
+        }
     }
     send_commit(self, buf, &state, error == 0);
     return error == 0 ? (int64_t)size : -error;

@@ -5,8 +5,17 @@
 
 #include <errno.h>
 
+static void unlock(struct emu_task *self, struct socket_buf *buf, struct transfer *transfer)
+{
+    lock_release(self, &buf->lock);
+    if (EMU_UNLIKELY(transfer->rights_left != 0)) {
+        rights_let_go(self, transfer->rights_left);
+        transfer->rights_left = 0;
+    }
+}
+
 /* Wakes senders when at most a quarter of their buffer is charged: unix_write_space. */
-static void receive_commit(struct emu_task *self, struct socket_buf *buf,
+static void receive_commit(struct emu_task *self, struct transfer *transfer, struct socket_buf *buf,
                            const struct buf_state *state, uint32_t charged_before)
 {
     struct wake_list list;
@@ -17,7 +26,7 @@ static void receive_commit(struct emu_task *self, struct socket_buf *buf,
         state->charged < charged_before && 4ull * (state->charged + 1ull) <= state->limit) {
         queue_notify_locked(&buf->writers, POLLOUT | POLLWRNORM | POLLWRBAND | WAITER_ASYNC, &list);
     }
-    lock_release(self, &buf->lock);
+    unlock(self, buf, transfer);
     if (EMU_UNLIKELY(list.count > 0)) {
         wake_list_flush(self, &list);
     }
@@ -60,8 +69,40 @@ static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer,
     return result;
 }
 
-/* Joins segments until the buffer is full. Returns 0, or -EFAULT when nothing at all was moved. */
-static int take_segments(struct transfer *transfer, struct buf_state *state)
+/* Descriptors come with the first byte of the first segment. */
+static void take_rights(struct emu_task *self, struct transfer *transfer, struct socket_buf *buf,
+                        const struct buf_state *state)
+{
+    transfer->rights_left = rights_take(self, transfer->rights,
+                                        fdtab_placeholder(transfer->fd, transfer->index), buf,
+                                        state->seg_head);
+    transfer->ret_flags |= transfer->rights ? 0 : MSG_CTRUNC; /* they are closed */
+}
+
+/* The same for a peek at the segment `number` places behind the first. */
+static void peek_rights(struct emu_task *self, struct transfer *transfer,
+                        const struct socket_buf *buf, const struct buf_state *state,
+                        uint32_t number)
+{
+    rights_peek(self, transfer->rights, fdtab_placeholder(transfer->fd, transfer->index), buf,
+                state->seg_head + number);
+    transfer->ret_flags |= transfer->rights ? 0 : MSG_CTRUNC;
+}
+
+/* The first `take` bytes of the first segment are read. */
+static void leave_rest(struct buf_state *state, uint32_t take)
+{
+    state->first_taken += take;
+    state->head += take;
+    state->used -= take;
+}
+
+/*
+ * Joins segments until the buffer is full, or one with descriptors was begun. Returns 0, or -EFAULT
+ * when nothing at all was moved.
+ */
+static int take_segments(struct emu_task *self, struct transfer *transfer, struct socket_buf *buf,
+                         struct buf_state *state)
 {
     while (state->seg_count > 0 && transfer->done < transfer->size) {
         struct seg seg = buf_first_seg(state);
@@ -73,12 +114,20 @@ static int take_segments(struct transfer *transfer, struct buf_state *state)
             return transfer->done > 0 ? 0 : -EFAULT;
         }
         transfer->done += take;
+        if (EMU_UNLIKELY(seg.info & SEG_RIGHTS) && state->first_taken == 0) {
+            take_rights(self, transfer, buf, state);
+            if (take < rest) {
+                leave_rest(state, take);
+            } else {
+                buf_drop_first(state);
+            }
+            transfer->target = transfer->done; /* nothing is joined to it */
+            return 0;
+        }
         if (take == rest) {
             buf_drop_first(state);
         } else {
-            state->first_taken += take;
-            state->head += take;
-            state->used -= take;
+            leave_rest(state, take);
         }
     }
     return 0;
@@ -105,12 +154,21 @@ static void peek_offset_forward(struct description *description, uint64_t size)
     }
 }
 
+static struct seg seg_at(const struct buf_state *state, uint32_t number)
+{
+    return number + 1 == state->seg_count
+               ? (struct seg){ state->last_len, state->last_info }
+               : buf_segs(state)[(state->seg_head + number) & buf_seg_mask(state)];
+}
+
 /*
  * MSG_PEEK on a stream: copies from SO_PEEK_OFF on (or from the start) and leaves it there, segment
- * by segment, so that a fault costs the segment in which it happened alone.
+ * by segment, so that a fault costs the segment in which it happened alone. A full buffer doesn't
+ * end it: unix_stream_read_generic looks on for the next descriptors.
  * Returns bytes, -EFAULT, or 0 with *ret_empty when nothing lies behind the offset.
  */
-static int64_t peek_stream(struct transfer *transfer, const struct buf_state *state,
+static int64_t peek_stream(struct emu_task *self, struct transfer *transfer,
+                           const struct socket_buf *buf, const struct buf_state *state,
                            bool *ret_empty)
 {
     struct description *description = transfer->description;
@@ -120,10 +178,10 @@ static int64_t peek_stream(struct transfer *transfer, const struct buf_state *st
     uint64_t done = 0;
 
     *ret_empty = skip >= state->used;
-    for (uint32_t i = 0; i < state->seg_count && done < transfer->size && !*ret_empty; i++) {
-        uint32_t at = (state->seg_head + i) & buf_seg_mask(state);
-        uint32_t len = i + 1 == state->seg_count ? state->last_len : buf_segs(state)[at].len;
-        uint32_t here = len - (i == 0 ? state->first_taken : 0);
+    for (uint32_t i = 0; i < state->seg_count && !*ret_empty; i++) {
+        struct seg seg = seg_at(state, i);
+        uint32_t here = seg.len - (i == 0 ? state->first_taken : 0);
+        bool rights = (seg.info & SEG_RIGHTS) && (i > 0 || state->first_taken == 0);
         uint32_t gone = base_min_u32(skip, here);
         uint64_t take = base_min_u64(transfer->size - done, here - gone);
 
@@ -137,6 +195,10 @@ static int64_t peek_stream(struct transfer *transfer, const struct buf_state *st
         done += take;
         skip -= gone;
         position += here;
+        if (EMU_UNLIKELY(rights) && gone < here) {
+            peek_rights(self, transfer, buf, state, i);
+            break;
+        }
     }
     peek_offset_forward(description, done);
     return (int64_t)done;
@@ -168,22 +230,25 @@ int64_t stream_receive_try(struct emu_task *self, void *op, struct wait_set *set
     }
     buf_note_cpu(&buf->reader_cpu, host_cpu());
     if (EMU_UNLIKELY(transfer->flags & MSG_PEEK)) {
-        result = peek_stream(transfer, &state, &empty);
+        result = peek_stream(self, transfer, buf, &state, &empty);
         lock_release(self, &buf->lock);
         return empty ? receive_nothing(self, transfer, state.flags, set, last, stream_receive_try)
                      : result;
     }
     if (empty || EMU_UNLIKELY(transfer->size == 0)) {
-        lock_release(self, &buf->lock);
+        if (!empty && (buf_first_seg(&state).info & SEG_RIGHTS) && state.first_taken == 0) {
+            take_rights(self, transfer, buf, &state);
+        }
+        unlock(self, buf, transfer);
         return empty ? receive_more(self, transfer, state.flags, set, last) : 0;
     }
     charged = state.charged;
-    result = take_segments(transfer, &state);
+    result = take_segments(self, transfer, buf, &state);
     if (result < 0 && transfer->done == before) {
         lock_release(self, &buf->lock);
         return result;
     }
-    receive_commit(self, buf, &state, charged);
+    receive_commit(self, transfer, buf, &state, charged);
     peek_offset_back(transfer->description, transfer->done - before);
     if (result == 0 && state.seg_count > 0) {
         return (int64_t)transfer->done; /* full, or a fault behind the first bytes */
@@ -220,7 +285,8 @@ static void set_peeked(struct buf_state *state, uint32_t number)
  * MSG_PEEK on records: SO_PEEK_OFF skips whole records and the front of one; an empty one is
  * stepped over once it was peeked at (net/core/datagram.c:__skb_try_recv_from_queue).
  */
-static int64_t peek_record(struct transfer *transfer, struct buf_state *state, bool *ret_empty)
+static int64_t peek_record(struct emu_task *self, struct transfer *transfer,
+                           const struct socket_buf *buf, struct buf_state *state, bool *ret_empty)
 {
     struct description *description = transfer->description;
     int32_t offset = atomic_load_explicit(&description->peek_offset, memory_order_relaxed);
@@ -229,9 +295,7 @@ static int64_t peek_record(struct transfer *transfer, struct buf_state *state, b
     int64_t result;
 
     for (uint32_t i = 0; i < state->seg_count; i++) {
-        struct seg seg = i + 1 == state->seg_count
-                             ? (struct seg){ state->last_len, state->last_info }
-                             : buf_segs(state)[(state->seg_head + i) & buf_seg_mask(state)];
+        struct seg seg = seg_at(state, i);
 
         if (offset >= 0 && skip >= seg.len && (skip > 0 || (seg.info & SEG_PEEKED))) {
             skip -= seg.len;
@@ -245,6 +309,9 @@ static int64_t peek_record(struct transfer *transfer, struct buf_state *state, b
         result = give_record(transfer, state, position + skip, seg.len - skip);
         if (result >= 0) {
             peek_offset_forward(description, base_min_u64(transfer->size, seg.len - skip));
+            if (EMU_UNLIKELY(seg.info & SEG_RIGHTS)) {
+                peek_rights(self, transfer, buf, state, i);
+            }
         }
         return result;
     }
@@ -274,7 +341,7 @@ int64_t seqpacket_receive_try(struct emu_task *self, void *op, struct wait_set *
     buf_note_cpu(&buf->reader_cpu, host_cpu());
     empty = state.seg_count == 0;
     if (!empty && EMU_UNLIKELY(transfer->flags & MSG_PEEK)) {
-        result = peek_record(transfer, &state, &empty);
+        result = peek_record(self, transfer, buf, &state, &empty);
         buf_publish_locked(buf, &state);
         lock_release(self, &buf->lock);
         return empty
@@ -288,8 +355,11 @@ int64_t seqpacket_receive_try(struct emu_task *self, void *op, struct wait_set *
     charged = state.charged;
     len = buf_first_seg(&state).len;
     result = give_record(transfer, &state, state.head, len);
+    if (EMU_UNLIKELY(buf_first_seg(&state).info & SEG_RIGHTS)) {
+        take_rights(self, transfer, buf, &state);
+    }
     buf_drop_first(&state); /* also after a fault: the record is gone, as in Linux */
-    receive_commit(self, buf, &state, charged);
+    receive_commit(self, transfer, buf, &state, charged);
     if (result >= 0) {
         peek_offset_back(description, len);
     }

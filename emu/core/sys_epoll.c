@@ -208,9 +208,12 @@ static int64_t epoll_try(struct emu_task *self, void *op, struct wait_set *set, 
         return -EBADF; /* another thread closed it, before the call held it */
     }
     rc = collect(self, call, last);
-    if (EMU_UNLIKELY(harvest->handed_over != NULL)) {
+    /* Collecting stops at each that was handed over: behind it may be another one. */
+    for (uint32_t bound = 0; EMU_UNLIKELY(harvest->handed_over != NULL) && bound < EMU_MAX_ITEMS;
+         bound++) {
         hand_over(self, harvest);
-        rc = rc == 0 && harvest->got == 0 ? epoll_collect_real(self, harvest) : rc;
+        harvest->handed_over = NULL;
+        rc = rc == 0 && harvest->got == 0 ? collect(self, call, last) : rc;
     }
     if (rc < 0) {
         return rc;

@@ -186,8 +186,8 @@ int64_t emu_accept4(struct emu_task *self, int fd, struct sockaddr *ret_address,
     }
     for (uint32_t bound = 0; bound < EMU_TRY_LIMIT; bound++) {
         struct meeting_address peer = { .size = sizeof peer.at };
-        int64_t got = wait_in_kernel(self, SYS_accept4, fd, (long)&peer.at, (long)&peer.size,
-                                     flags);
+        int64_t got = wait_in_kernel(
+            self, SYS_accept4, (const long[6]){ fd, (long)&peer.at, (long)&peer.size, flags });
         struct meeting meeting;
 
         if (got < 0) {

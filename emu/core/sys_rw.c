@@ -3,11 +3,13 @@
  *
  * Linux: fs/read_write.c:vfs_read, vfs_write, do_iter_readv_writev; net/socket.c:sock_read_iter.
  */
+#include "channel.h"
 #include "device.h"
 #include "guest_iov.h"
 #include "transfer.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 /* A write ends a record of AF_VSOCK, a send doesn't: net/socket.c:sock_write_iter. */
 static int write_flags(const struct description *description)
@@ -52,6 +54,9 @@ int64_t emu_write(struct emu_task *self, int fd, const void *data, size_t size)
     if (EMU_UNLIKELY(!guest_range_ok(data, size))) {
         return -EFAULT;
     }
+    if (EMU_UNLIKELY(fd == STDERR_FILENO)) {
+        channel_mind_strays(self, fd, description);
+    }
     transfer_init(&transfer, description, fd, &iov, 1, size, write_flags(description));
     return transfer_send(self, &transfer);
 }
@@ -80,6 +85,9 @@ static int64_t transfer_vector(struct emu_task *self, int fd, const struct iovec
     }
     if (send) {
         flags |= write_flags(description);
+        if (fd == STDERR_FILENO) {
+            channel_mind_strays(self, fd, description);
+        }
     }
     transfer_init(&transfer, description, fd, vector.array, count, (uint64_t)size, flags);
     if (size == 0) {

@@ -121,6 +121,7 @@ int64_t emu_setsockopt(struct emu_task *self, int fd, int level, int name, const
                        socklen_t size)
 {
     struct description *description = find_socket(fd);
+    const int none = -1;
     int rc;
 
     if (description && description_is_vsock(description)) {
@@ -155,7 +156,10 @@ int64_t emu_setsockopt(struct emu_task *self, int fd, int level, int name, const
     case SO_RCVLOWAT:
         atomic_store(&description->receive_low, (uint32_t)stored(fd, SO_RCVLOWAT));
         break;
-    case SO_PEEK_OFF: atomic_store(&description->peek_offset, stored(fd, SO_PEEK_OFF)); break;
+    case SO_PEEK_OFF:
+        atomic_store(&description->peek_offset, stored(fd, SO_PEEK_OFF));
+        host_setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &none, sizeof none); /* until it is native */
+        break;
     case SO_RCVTIMEO:
     case OPT_RCVTIMEO_NEW:
         atomic_store(&description->receive_timeout_ns, timeout_ns(fd, name, value));

@@ -32,6 +32,22 @@ struct task_record *task_record(struct emu_task *self)
     return record;
 }
 
+void *task_scratch(struct emu_task *self, uint64_t size)
+{
+    if (self->scratch_busy) {
+        return NULL;
+    }
+    if (self->scratch_size < size) {
+        if (self->scratch) {
+            host_memory_unmap(self->scratch, self->scratch_size);
+        }
+        self->scratch = host_memory_private(2 * size);
+        self->scratch_size = self->scratch ? 2 * size : 0;
+    }
+    self->scratch_busy = self->scratch != NULL;
+    return self->scratch;
+}
+
 void task_sleep_begin(struct task_record *record, const struct task_sleep *sleep)
 {
     uint32_t version = atomic_load_explicit(&record->sleep_version, memory_order_relaxed);

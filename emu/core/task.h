@@ -59,6 +59,12 @@ static inline struct task_record *task_at(uint32_t index)
 /* This thread's record, made now when it has none; NULL when the table is full. */
 struct task_record *task_record(struct emu_task *self);
 
+/*
+ * The task's private memory, grown to `size`; the caller sets self->scratch_busy to false when it
+ * is done. NULL when it is in use (by a call that a handler interrupted), or there is no memory.
+ */
+void *task_scratch(struct emu_task *self, uint64_t size);
+
 /* Says what the task sleeps for, and that it does no longer. Only the task itself may. */
 void task_sleep_begin(struct task_record *record, const struct task_sleep *sleep);
 void task_sleep_end(struct task_record *record);

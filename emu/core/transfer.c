@@ -22,6 +22,29 @@ static const struct {
     [DESCRIPTION_VSOCK_SEQPACKET] = { vsock_seqpacket_receive_try, vsock_seqpacket_send_try },
 };
 
+wait_try transfer_receive_try(const struct description *description)
+{
+    return transfers[description->kind].receive;
+}
+
+wait_try transfer_send_try(const struct description *description)
+{
+    return transfers[description->kind].send;
+}
+
+/* A receive that takes descriptors: what comes is entered before a fork could see half of it. */
+static int64_t receive_rights_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
+{
+    FDTAB_CHANGE(self);
+    struct transfer *transfer = op;
+    int64_t result = transfers[transfer->description->kind].receive(self, transfer, set, last);
+
+    if (transfer->rights->record != 0) {
+        rights_arrive(self, transfer->rights);
+    }
+    return result;
+}
+
 int64_t transfer_receive(struct emu_task *self, struct transfer *transfer)
 {
     struct description *description = transfer->description;
@@ -43,7 +66,24 @@ int64_t transfer_receive(struct emu_task *self, struct transfer *transfer)
             transfer->target = 1;
         }
     }
-    return channel_run(self, transfer, try, timeout);
+    return channel_run(self, transfer, transfer->rights ? receive_rights_try : try, timeout);
+}
+
+/* A send of descriptors: what the numbers stand for in the table and in the kernel is the same. */
+static int64_t send_rights_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
+{
+    struct transfer *transfer = op;
+    int64_t result = 0;
+
+    fdtab_freeze(self);
+    if (transfer->rights->record != 0) {
+        result = rights_refresh(self, transfer->rights);
+    }
+    if (result == 0) {
+        result = transfers[transfer->description->kind].send(self, transfer, set, last);
+    }
+    fdtab_thaw(self);
+    return result;
 }
 
 int64_t transfer_send(struct emu_task *self, struct transfer *transfer)
@@ -58,6 +98,6 @@ int64_t transfer_send(struct emu_task *self, struct transfer *transfer)
         self->progress = 0;
         return EMU_NATIVE;
     }
-    return channel_run(self, transfer, try,
+    return channel_run(self, transfer, transfer->rights ? send_rights_try : try,
                        atomic_load_explicit(&description->send_timeout_ns, memory_order_relaxed));
 }

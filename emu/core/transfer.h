@@ -16,4 +16,8 @@
 int64_t transfer_receive(struct emu_task *self, struct transfer *transfer);
 int64_t transfer_send(struct emu_task *self, struct transfer *transfer);
 
+/* The tries behind them: NULL when it doesn't move bytes in that direction. For splice.c. */
+wait_try transfer_receive_try(const struct description *description);
+wait_try transfer_send_try(const struct description *description);
+
 #endif

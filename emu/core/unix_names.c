@@ -3,6 +3,7 @@
  */
 #include "unix_names.h"
 
+#include "glob.h"
 #include "meeting.h"
 
 #include <errno.h>
@@ -87,32 +88,6 @@ int64_t unix_listen(struct emu_task *self, int fd, struct description *descripti
     return 0;
 }
 
-/* `*` and `?` as in glob(7), but that they match slashes too. */
-static bool matches(const char *pattern, const char *text)
-{
-    const char *star = NULL;
-    const char *again = NULL;
-
-    while (*text) {
-        if (*pattern == '*') {
-            star = ++pattern;
-            again = text;
-        } else if (*pattern == '?' || *pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star) {
-            pattern = star;
-            text = ++again;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*') {
-        pattern++;
-    }
-    return *pattern == 0;
-}
-
 /* --host-unix: may a connect leave the session? An abstract name is matched with @ for its NUL. */
 static bool may_leave(const struct emu_task *self, const struct meeting_address *address)
 {
@@ -129,7 +104,7 @@ static bool may_leave(const struct emu_task *self, const struct meeting_address 
     if (text[0] == 0) {
         text[0] = '@';
     }
-    return matches(options->host_unix_glob, text);
+    return glob_matches(options->host_unix_glob, text);
 }
 
 static int type_of(const struct description *description)
@@ -141,7 +116,7 @@ static int type_of(const struct description *description)
 static int64_t connect_outside(struct emu_task *self, int fd, struct description *description,
                                const void *address, int size)
 {
-    int64_t rc = wait_in_kernel(self, SYS_connect, fd, (long)address, size, 0);
+    int64_t rc = wait_in_kernel(self, SYS_connect, (const long[6]){ fd, (long)address, size });
 
     if (rc == 0) {
         if (fdtab_get(fd) == description) { /* else it was closed meanwhile */
@@ -162,7 +137,8 @@ static int64_t connect_inside(struct emu_task *self, int fd, struct description 
     if (rc < 0) {
         return rc;
     }
-    rc = wait_in_kernel(self, SYS_connect, fd, (long)&address->at, (long)address->size, 0);
+    rc = wait_in_kernel(self, SYS_connect,
+                        (const long[6]){ fd, (long)&address->at, (long)address->size });
     if (rc < 0) {
         if (rc != -EISCONN) { /* another thread connected it, with the same server's side */
             meeting_failed(meeting);

@@ -98,6 +98,9 @@ static inline void vsock_report_locked(struct buf_state *state)
     state->unreported = 0;
 }
 
+/* After a receive from a stream, of which `state` isn't published yet: whether it reports. */
+bool vsock_report_when_due(const struct description *description, struct buf_state *state);
+
 #define VSOCK_SPACE_KEY (POLLOUT | POLLWRNORM | POLLWRBAND) /* sock_def_write_space */
 
 #endif

@@ -113,7 +113,7 @@ static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer,
  * virtio_transport_stream_do_dequeue(): reports when what is unread wouldn't wake a reader, or when
  * less than a packet fits into what the peer doesn't know to be free.
  */
-static bool report_when_due(const struct description *description, struct buf_state *state)
+bool vsock_report_when_due(const struct description *description, struct buf_state *state)
 {
     uint32_t size;
 
@@ -218,7 +218,8 @@ int64_t vsock_stream_receive_try(struct emu_task *self, void *op, struct wait_se
     if (EMU_UNLIKELY(fault < 0 && transfer->done == before)) {
         lock_release(self, &buf->lock);
     } else {
-        commit(self, buf, &state, fault == 0 && report_when_due(transfer->description, &state));
+        commit(self, buf, &state,
+               fault == 0 && vsock_report_when_due(transfer->description, &state));
     }
     if (EMU_UNLIKELY(fault < 0)) {
         return transfer->done > 0 ? (int64_t)transfer->done : -EFAULT;

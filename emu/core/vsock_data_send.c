@@ -3,6 +3,8 @@
  */
 #include "vsock_data.h"
 
+#include "passage.h"
+
 #include <errno.h>
 
 /* sock_def_readable(); see stream.c */
@@ -229,6 +231,7 @@ static int64_t send_try(struct emu_task *self, struct transfer *transfer, struct
     struct description *description = transfer->description;
     struct buf_state state;
     struct socket_buf *buf;
+    uint64_t before;
     uint32_t packets;
     int error = 0;
 
@@ -264,8 +267,12 @@ static int64_t send_try(struct emu_task *self, struct transfer *transfer, struct
         lock_release(self, &buf->lock);
         return fail(self, transfer, error);
     }
+    before = *moved(transfer);
     packets = add_packets(transfer, buf, &state, &error);
     if (EMU_LIKELY(packets > 0)) {
+        if (EMU_UNLIKELY(transfer->passes)) {
+            passage_arrives(buf, &state, (uint32_t)(*moved(transfer) - before));
+        }
         commit(self, description, buf, &state, packets);
         report_beside(self, description);
     } else {

@@ -289,7 +289,7 @@ static void kernel_guard_undo(struct kernel_guard *guard)
     guard->self->wait_frame = guard->frame;
 }
 
-int64_t wait_in_kernel(struct emu_task *self, long number, long a, long b, long c, long d)
+int64_t wait_in_kernel(struct emu_task *self, long number, const long arguments[6])
 {
     struct kernel_guard guard
         __attribute__((unused, cleanup(kernel_guard_undo))) = { self, self->wait_frame };
@@ -301,8 +301,9 @@ int64_t wait_in_kernel(struct emu_task *self, long number, long a, long b, long 
     if (self->signals_put_off && self->process->deliver) {
         self->process->deliver(self);
     }
-    rc = self->process->call ? self->process->call(self, number, a, b, c, d)
-                             : host_syscall(number, a, b, c, d, 0, 0);
+    rc = self->process->call ? self->process->call(self, number, arguments)
+                             : host_syscall(number, arguments[0], arguments[1], arguments[2],
+                                            arguments[3], arguments[4], arguments[5]);
     self->critical = critical;
     return rc;
 }

@@ -78,7 +78,7 @@ int64_t wait_run(struct emu_task *self, const struct wait_request *request);
  * handlers run meanwhile, and end or restart it as they would natively. Returns its result or
  * -errno. Requires: no lock.
  */
-int64_t wait_in_kernel(struct emu_task *self, long number, long a, long b, long c, long d);
+int64_t wait_in_kernel(struct emu_task *self, long number, const long arguments[6]);
 
 void wait_set_add(struct wait_set *set, struct lock *lock, struct wait_queue *queue,
                   const _Atomic uint32_t *version, int peer_cpu, uint32_t events);
