@@ -2,6 +2,8 @@
  * Benchmark: what one thread does alone, pinned on one CPU.
  *
  *   one_thread pair KIND SIZE   write of SIZE bytes, then read of them
+ *   one_thread splice           write of 64 KiB, splice to another pipe, read
+ *   one_thread sendfile         sendfile of 64 KiB of a file to a pipe, read
  *   one_thread mmsg             sendmmsg, then recvmmsg, of 64 messages of 64 bytes; per message
  *   one_thread create KIND      pipe2 or socketpair, then two closes
  *   one_thread connect NAME     socket, connect, accept, two closes
@@ -16,7 +18,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 
 enum {
     MESSAGES = 64,
@@ -26,7 +30,8 @@ enum {
 };
 
 static const char *const usage =
-    "usage: one_thread pair KIND SIZE | mmsg | create KIND | connect NAME | other | poll COUNT\n"
+    "usage: one_thread pair KIND SIZE | splice | sendfile | mmsg | create KIND | connect NAME |\n"
+    "                  other | poll COUNT\n"
     "       KIND: pipe, stream, seqpacket; for pair a NAME too\n"
     "       NAME: path, abstract, vsock\n";
 
@@ -152,6 +157,56 @@ static bool run_pair(struct samples *samples, const char *kind, size_t size)
     emulated = is_emulated(pair.channel.out, pair.channel.in);
     samples_take(samples, pair_batch, &pair);
     channel_close(&pair.channel);
+    return emulated;
+}
+
+/* --- splice and sendfile ---------------------------------------------------------------------- */
+
+struct move {
+    struct channel first; /* splice: from here */
+    struct channel last;
+    int file; /* sendfile: from here; else -1 */
+    char *buffer;
+};
+
+static void move_batch(void *context, uint64_t ops)
+{
+    struct move *move = context;
+
+    for (uint64_t i = 0; i < ops; i++) {
+        if (move->file >= 0) {
+            off_t offset = 0;
+
+            check_count(sendfile(move->last.out, move->file, &offset, PAIR_SIZE_MAX), PAIR_SIZE_MAX,
+                        "sendfile");
+        } else {
+            check_count(write(move->first.out, move->buffer, PAIR_SIZE_MAX), PAIR_SIZE_MAX,
+                        "write");
+            check_count(splice(move->first.in, NULL, move->last.out, NULL, PAIR_SIZE_MAX, 0),
+                        PAIR_SIZE_MAX, "splice");
+        }
+        check_count(read(move->last.in, move->buffer, PAIR_SIZE_MAX), PAIR_SIZE_MAX, "read");
+    }
+}
+
+static bool run_move(struct samples *samples, bool from_file)
+{
+    static char buffer[PAIR_SIZE_MAX];
+    struct move move = { .first.kind = KIND_PIPE, .last.kind = KIND_PIPE, .file = -1 };
+    bool emulated;
+
+    move.buffer = buffer;
+    memset(buffer, 'm', sizeof buffer);
+    if (from_file) {
+        move.file = memfd_create("file", MFD_CLOEXEC);
+        check_count(write(move.file, buffer, sizeof buffer), sizeof buffer, "write");
+    }
+    channel_open(&move.first);
+    channel_open(&move.last);
+    emulated = is_emulated(move.last.out, move.last.in);
+    samples_take(samples, move_batch, &move);
+    channel_close(&move.first);
+    channel_close(&move.last);
     return emulated;
 }
 
@@ -352,6 +407,9 @@ static bool run(struct samples *samples, int argc, char **argv)
     }
     if (strcmp(workload, "mmsg") == 0 && argc == 2) {
         return run_mmsg(samples);
+    }
+    if ((strcmp(workload, "splice") == 0 || strcmp(workload, "sendfile") == 0) && argc == 2) {
+        return run_move(samples, strcmp(workload, "sendfile") == 0);
     }
     if (strcmp(workload, "other") == 0 && argc == 2) {
         return run_other(samples);

@@ -2,6 +2,8 @@
 # pipelines.sh - find, xargs, sort, tar, gzip: what people pipe every day, compared by checksum
 . "${0%/*}/compare.inc"
 
+messages=same
+preload=yes
 tree=$work/tree
 for d in a b c d e; do
     mkdir -p "$tree/$d/sub"

@@ -38,8 +38,6 @@ expect 'shortened option' 125 --js true
 expect 'bad value' 125 --net=sideways true
 says 'bad value' '--net=sideways' "$err"
 expect 'bad policy' 125 --policy nonsense true
-expect 'not there yet' 125 --net=sud true
-says 'not there yet' "isn't there yet" "$err"
 expect 'option without its value' 125 --policy
 expect 'options end at the program' 0 echo --no-such-option
 expect 'version' 0 --version

@@ -2,6 +2,8 @@
 # shells.sh - pipelines, substitutions, here-documents and job control of bash and dash
 . "${0%/*}/compare.inc"
 
+messages=same
+preload=yes
 cat >"$work/posix" <<'END'
 seq 1 20000 | sort -rn | head -n 3
 seq 1 100000 | wc -l
@@ -36,9 +38,26 @@ echo "${PIPESTATUS[*]}"
 read -t 0.2 -r nothing < <(sleep 1) ; echo "read timed out: $(( $? > 128 ))"
 cat <<< "here-string" | rev
 END
+cat >"$work/jobs" <<'END'
+set -m
+seq 1 200000 | sort -rn | sh -c 'kill -STOP 0; head -n 1' &
+wait %%; echo "stopped: $?"; jobs
+kill -CONT %%; wait %%; echo "went on: $?"
+yes | { head -c 1000000 >/dev/null; kill -STOP 0; cat >/dev/null; } &
+wait %%; echo "stopped: $?"; jobs
+bg >/dev/null; kill %%; wait %%; echo "ended: $?"
+{ sh -c 'kill -STOP $$; cat'; echo "status $?"; } < <(seq 1 3)
+fg 2>&1; echo "fg: $?"
+trap 'ended=yes' CHLD
+x=$(seq 1 10 | tail -n 1); true | true; echo "$x $ended"
+trap - CHLD; set +m # with it, jobs that ended early are forgotten
+for n in 1 2 3; do sh -c "exit $n" | (exit "$n") & done
+codes=0; for n in 1 2 3; do wait -n; codes=$((codes + $?)); done; echo "codes $codes"
+END
 same 'dash script' dash "$work/posix"
 same 'bash script' bash "$work/posix"
 same 'bash script with its own' bash "$work/bashisms"
+same 'jobs that stop and go on' bash "$work/jobs"
 same 'bash -c pipeline' bash -c 'seq 1 200000 | sort | md5sum'
 code=3
 same 'sh -c exit' sh -c 'echo x | (cat; exit 3)'

@@ -612,6 +612,19 @@ int host_reopen_writer(int fd)
     return new_fd(0, fds[fd].object - 1, 1, 1, O_WRONLY | O_NONBLOCK);
 }
 
+int host_reopen_reader(int fd)
+{
+    if (object_of(fd) == NULL)
+        return -EBADF;
+    return new_fd(0, fds[fd].object - 1, 0, 1, O_RDONLY | O_NONBLOCK);
+}
+
+int host_process_open(int32_t pid)
+{
+    (void)pid;
+    return -ENOSYS;
+}
+
 int host_take_fd(int32_t pid, int fd)
 {
     (void)pid;

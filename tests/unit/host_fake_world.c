@@ -257,9 +257,9 @@ void host_bell_ring(int bell)
     wakes++;
 }
 
-void host_ring_other(int32_t pid, int fd)
+void host_ring_other(int32_t pid, int fd, uint64_t object)
 {
-    (void)pid, (void)fd;
+    (void)pid, (void)fd, (void)object;
 }
 
 uint64_t host_process_start(int32_t pid)
@@ -314,6 +314,11 @@ void *host_memory_map(int fd, uint64_t size)
     void *base = mmap(room, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
                       fd - FAKE_MEMORY_FIRST, 0);
     return base == MAP_FAILED ? NULL : base;
+}
+
+void host_memory_conceal(int fd, void *base, uint64_t from, uint64_t size)
+{
+    (void)fd, (void)base, (void)from, (void)size;
 }
 
 void host_memory_unmap(void *base, uint64_t size)

@@ -72,8 +72,8 @@ Test(device, has_no_data)
     cr_expect_eq(emu_write(&self, writer, &byte, 1), -EINVAL);
     cr_expect_eq(emu_writev(&self, writer, &iov, 1), -EINVAL);
     cr_expect_eq(emu_read(&self, writer, &byte, 1), -EBADF);
-    cr_expect_eq(emu_splice(&self, reader, writer), -EINVAL);
-    cr_expect_eq(emu_vmsplice(&self, reader), -EBADF);
+    cr_expect_eq(emu_splice(&self, reader, NULL, writer, NULL, 1, 0), -EINVAL);
+    cr_expect_eq(emu_vmsplice(&self, reader, NULL, 0, 0), -EBADF);
     cr_assert_eq(emu_close(&self, reader), 0);
     cr_assert_eq(emu_close(&self, writer), 0);
 }

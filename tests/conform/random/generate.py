@@ -1,14 +1,15 @@
 """generate - random scripts for `sockrig interpret --on both`, the same ones for the same seed
 
 A script expects nothing (`= _`): the kernel says what is right, and the emulator must agree in
-every result, error, signal, byte, revents and count. Three kinds:
+every result, error, signal, byte, revents and count. Four kinds:
 
   data       transfers of sizes around every mark of the buffer models, poll after each few calls
   time-outs  the same on blocking sockets with SO_RCVTIMEO and SO_SNDTIMEO of a tick
+  splices    the same as data, with splice, tee, vmsplice and sendfile between
   arguments  every call with good and bad arguments
 
-Left out: what makes a channel native (ancillary data, MSG_OOB, SO_TIMESTAMP, O_ASYNC, splice),
-since then the kernel answers on both sides.
+Left out: what makes a channel native (ancillary data, MSG_OOB, SO_TIMESTAMP, O_ASYNC), since then
+the kernel answers on both sides.
 """
 import random
 
@@ -205,6 +206,71 @@ class Data(Script):
             self.add(f"fcntl({end}, F_SETFL, O_NONBLOCK{self.pick('', '|O_DIRECT')}) = _")
 
 
+class Splices(Data):
+    """
+    The same, and splice, tee, vmsplice and sendfile from end to end, and with two files.
+
+    In how many slots a long message ends is the machine's memory's to say, and a message that was
+    spliced in has a slot for each that it was made of. So a stream that is spliced from gets short
+    messages only, and plain ones: calls like these have the first end of a pair alone.
+    """
+
+    short = False
+    FLAGS = ["0", "0", "SPLICE_F_NONBLOCK", "SPLICE_F_MOVE", "SPLICE_F_MORE", "SPLICE_F_GIFT"]
+
+    def make(self):
+        if not self.ends:
+            self.add("open(\"/proc/self/exe\", O_RDONLY) = file")
+            self.add("open(\"/dev/null\", O_RDWR) = null")
+        super().make()
+
+    def one_of(self, other_than):
+        ends = [end for end, kind in self.ends
+                if kind != other_than and (kind != "stream" or end.startswith("a"))]
+        return self.random.choice(ends) if ends else None
+
+    def write(self, end, kind):
+        self.short = kind == "stream"
+        super().write(end, kind)
+        self.short = False
+
+    def size(self):
+        size = super().size()
+        return size % 3777 if self.short else size
+
+    def step(self):
+        if len(self.ends) < 2 or self.chance(0.6):
+            super().step()
+            return
+        source, target = self.one_of("writer"), self.one_of("reader")
+        if source is None or target is None:
+            self.make()
+            return
+        if self.chance(0.05):
+            source, target = target, source
+        size, flags, how = self.size(), self.random.choice(self.FLAGS), self.random.random()
+        if how < 0.45:
+            self.add(f"splice({source}, NULL, {target}, NULL, {size}, {flags}) = _")
+        elif how < 0.6:
+            self.add(f"tee({source}, {target}, {size}, {flags}) = _")
+        elif how < 0.7:
+            part = self.pick(1, 100, 4096, 5000, 20000)
+            self.add(f"vmsplice({target}, [{{iov_base=fault({self.bytes(part)}), "
+                     f"iov_len={part + self.pick(0, 0, 10)}}}], 1, {flags}) = _")
+        elif how < 0.75 and (source, "reader") in self.ends:
+            self.add(f"vmsplice({source}, {self.filled(size, 2)}, 2, SPLICE_F_NONBLOCK) = _")
+        elif how < 0.85:
+            offset = self.pick(0, 1, 100, 4096, 5000)
+            self.add(self.pick(
+                f"splice(file, [{offset} => _], {target}, NULL, {size}, {flags}) = _",
+                f"sendfile({target}, file, [{offset} => _], {size}) = _",
+                f"sendfile({target}, file, NULL, {size}) = _"))
+        elif how < 0.93:
+            self.add(f"splice({source}, NULL, null, NULL, {size}, {flags}) = _")
+        else:
+            self.add(f"sendfile({target}, {source}, NULL, {size}) = _")
+
+
 class Arguments(Script):
     """One pipe and two pairs, and calls with arguments of all kinds."""
 
@@ -392,4 +458,6 @@ class Arguments(Script):
 def generate(kind, seed, length):
     if kind == "arguments":
         return Arguments(seed, length).text()
+    if kind == "splices":
+        return Splices(seed, length).text()
     return Data(seed, length, timeouts=kind == "time-outs").text()
