@@ -105,7 +105,7 @@ static size_t format_left(char *ret_line)
     char *at;
 
     emu_session_count(&counts);
-    at = put_number(ret_line, "left ", (long)(counts.descriptions + counts.bufs + counts.waiters));
+    at = put_number(ret_line, "left ", (long)counts.descriptions + counts.bufs + counts.waiters);
     at = put_number(at, " objects, ", counts.processes);
     at = put(at, " processes\n", LINE_SIZE);
     return (size_t)(at - ret_line);

@@ -363,13 +363,17 @@ static void hand_peek_offset_over(int fd, const struct description *description)
     }
 }
 
-/* What shutdown() did here is done to the real sockets once the bytes are in them. */
-static void replay_shutdown(int fd, const struct buf_state *rx, const struct buf_state *tx)
+/* What shutdown() did here is done to the real sockets once the bytes are in them. May be repeated.
+ */
+static void replay_shutdown(int fd, const struct description *description)
 {
-    if (tx->flags & BUF_SHUT) {
+    struct buf_state rx = buf_peek(buf_at(description->rx));
+    struct buf_state tx = buf_peek(buf_at(description->tx));
+
+    if (tx.flags & BUF_SHUT) {
         host_shutdown(fd, SHUT_WR);
     }
-    if (rx->flags & BUF_SHUT) {
+    if (rx.flags & BUF_SHUT) {
         host_shutdown(fd, SHUT_RD);
     }
 }
@@ -398,7 +402,6 @@ static int socket_native(struct emu_task *self, int fd, struct description *desc
 {
     struct description *peer = description_peer(description);
     struct buf_state rx = buf_peek(buf_at(description->rx));
-    struct buf_state tx = buf_peek(buf_at(description->tx));
     bool reset = !peer && atomic_load(&description->error) == ECONNRESET;
     int writer = -1;
     int old = -1; /* our placeholder, when a fresh pair takes its number */
@@ -427,7 +430,7 @@ static int socket_native(struct emu_task *self, int fd, struct description *desc
         hand_peek_offset_over(fd, description);
     }
     if (rc == 0 && peer) {
-        replay_shutdown(fd, &rx, &tx);
+        replay_shutdown(fd, description);
         hand_peek_offset_over(writer, peer);
     }
     if (writer >= 0 && !ours) {
@@ -526,18 +529,15 @@ static int queued_native(struct emu_task *self, struct description *server)
     if (rc == 0) {
         rc = move_direction(self, server->tx, -1, -1); /* nobody has written there */
     }
-    if (rc == 0 && client) {
-        struct buf_state tx = buf_peek(buf_at(client->tx));
-        struct buf_state rx = buf_peek(buf_at(client->rx));
-
-        replay_shutdown(writer, &rx, &tx);
-    }
-    if (writer >= 0 && !ours) {
-        host_close(writer);
-    }
     if (rc == 0) {
         mark_native(server, client);
         description_wake(self, server, POLLNVAL);
+    }
+    if (rc == 0 && client) {
+        replay_shutdown(writer, client);
+    }
+    if (writer >= 0 && !ours) {
+        host_close(writer);
     }
     if (rc == 0 && client) {
         epoll_hand_over(self, client);
@@ -612,6 +612,9 @@ int emu_native_one(struct emu_task *self, int fd)
         return rc;
     }
     counted = mark_native(description, peer);
+    if (peer && description_is_socket(description)) {
+        replay_shutdown(fd, description); /* who shut it since then may not have seen the mark */
+    }
     epoll_hand_over(self, description);
     if (peer) {
         epoll_hand_over(self, peer);

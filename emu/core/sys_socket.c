@@ -298,6 +298,16 @@ int64_t emu_socketpair(struct emu_task *self, int family, int type, int protocol
     return rc;
 }
 
+/* Whoever handed the channel over meanwhile may have looked before we shut it. */
+static int64_t shut_native(int fd, const struct description *description, int how, int64_t result)
+{
+    if (result == 0 && EMU_UNLIKELY(atomic_load(&description->native) == DESCRIPTION_HANDED_OVER) &&
+        fdtab_get_any(fd) == description) {
+        host_shutdown(fd, how);
+    }
+    return result;
+}
+
 int64_t emu_shutdown(struct emu_task *self, int fd, int how)
 {
     struct description *description = fdtab_get_call(fd);
@@ -306,7 +316,7 @@ int64_t emu_shutdown(struct emu_task *self, int fd, int how)
         return EMU_NATIVE; /* ENOTSOCK and EINVAL are the placeholder's to say */
     }
     if (description_is_vsock(description)) {
-        return vsock_shutdown(self, description, how);
+        return shut_native(fd, description, how, vsock_shutdown(self, description, how));
     }
     if (description_is_unix_fresh(description)) { /* what it means for a later connect() */
         int rc = emu_native_one(self, fd);
@@ -314,5 +324,5 @@ int64_t emu_shutdown(struct emu_task *self, int fd, int how)
         return rc < 0 ? rc : EMU_NATIVE;
     }
     stream_shutdown(self, description, how);
-    return 0;
+    return shut_native(fd, description, how, 0);
 }

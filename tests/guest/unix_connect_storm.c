@@ -50,6 +50,7 @@ static void ask(struct storm *storm, int round)
     CHECK_EQ(sizeof buffer, write(fd, buffer, sizeof buffer));
     CHECK_OK(shutdown(fd, SHUT_WR));
     memset(buffer, 0, sizeof buffer);
+    bool early_end = false;
     for (size_t have = 0; have < sizeof buffer;) {
         ssize_t count = recv(fd, buffer + have, sizeof buffer - have, 0);
         if (count < 0) {
@@ -58,7 +59,13 @@ static void ask(struct storm *storm, int round)
             sched_yield();
             continue;
         }
-        CHECK(count > 0);
+        if (count == 0) {
+            /* __unix_dgram_recvmsg finds nothing, and looks for the end when data and the end have
+             * come since: once the kernel tells the end of records before the last one. */
+            CHECK(storm->type == SOCK_SEQPACKET && !early_end);
+            early_end = true;
+            continue;
+        }
         have += (size_t)count;
     }
     guest_pattern_check(buffer, sizeof buffer, from);

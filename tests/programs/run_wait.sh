@@ -12,13 +12,13 @@ late='( read -r word <"$0"; (echo "$word"; echo done) | cat >"$1" ) >/dev/null 2
 expect 'child' 4 sh -c "$late exit 4" "$fifo" "$work/end"
 echo later >"$fifo"
 timeout 20 cat "$work/end" >"$work/late"
-says 'child: who stays behind works' done "$work/late"
+says 'child: who stays behind works' 'done' "$work/late"
 
 # all: run ends after it, with PROG's exit code; the writer below is outside of the run.
 rm -f "$work/late"
 (echo later >"$fifo") &
 expect 'all' 4 --wait=all sh -c "$late exit 4" "$fifo" "$work/late"
-says 'all: it has ended' done "$work/late"
+says 'all: it has ended' 'done' "$work/late"
 wait
 
 # ... also one that nobody can follow, below two others that have gone.
@@ -26,7 +26,7 @@ rm -f "$work/late"
 (echo later >"$fifo") &
 expect 'all, a daemon' 0 --wait=all sh -c "setsid sh -c '$late' \"\$0\" \"\$1\" & exit 0" \
     "$fifo" "$work/late"
-says 'all, a daemon: it has ended' done "$work/late"
+says 'all, a daemon: it has ended' 'done' "$work/late"
 wait
 
 expect 'all, nobody is left' 3 --wait=all sh -c 'exit 3'
