@@ -59,7 +59,8 @@ static int make(struct run_session *session, const struct run_options *options)
     const int arena = emu_session_create();
 
     if (arena < 0)
-        return fail(EXIT_OWN_FAILURE, "can't make a session: %s", strerror(-arena));
+        return fail(EXIT_OWN_FAILURE, "can't make a session: %s%s", strerror(-arena),
+                    access("/proc/self/stat", R_OK) != 0 ? "; /proc isn't mounted here" : "");
     struct emu_hidden hidden = emu_session_hidden();
     hidden.arena = move_up(arena);
     hidden.bell = move_up(hidden.bell);
