@@ -4,6 +4,8 @@
 # also in children and after exec, and nothing else
 . "${0%/*}/compare.inc"
 
+# Whoever runs this may have said where reports go: here they are what is compared.
+unset ASAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS
 guests=${0%/*}/../guest
 flags='-std=gnu17 -D_GNU_SOURCE -g -O1 -pthread'
 
