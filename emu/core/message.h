@@ -1,8 +1,9 @@
 /*
  * message.h - one message with its header, for the calls that send or receive one or many
  *
- * Linux: net/socket.c:___sys_sendmsg, ___sys_recvmsg. Ancillary data and urgent bytes of AF_UNIX
- * are the kernel's: a channel that meets one is made native first (native.c).
+ * Linux: net/socket.c:___sys_sendmsg, ___sys_recvmsg. Descriptors are rights.h's matter;
+ * credentials and urgent bytes of AF_UNIX are the kernel's: a channel that meets one is made native
+ * first (native.c).
  */
 #ifndef EMU_MESSAGE_H
 #define EMU_MESSAGE_H

@@ -247,6 +247,7 @@ static int passengers_native(struct emu_task *self, uint32_t index, int reader)
         message.size = CMSG_SPACE(RIGHTS_MAX * sizeof(int));
         message.flags = MSG_CMSG_CLOEXEC;
         message.record = 0;
+        message.came = false;
         {
             FDTAB_CHANGE(self);
             lock_acquire(self, &buf->lock);
@@ -256,7 +257,7 @@ static int passengers_native(struct emu_task *self, uint32_t index, int reader)
                 rights_arrive(self, &message);
             }
         }
-        if (more) {
+        if (message.came) { /* else its carrier went with a receiver that was killed */
             rc = rights_message_native(self, &message);
         }
     }
