@@ -55,6 +55,7 @@ int main(void)
 {
     int client[2];
     int server[2];
+    int sides[2];
     pthread_t threads[2];
     char answer[16];
     size_t size;
@@ -62,8 +63,10 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, client) == 0);
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, server) == 0);
+    sides[0] = client[1];
+    sides[1] = server[0];
     MUST(pthread_create(&threads[0], NULL, serve, &server[1]) == 0);
-    MUST(pthread_create(&threads[1], NULL, relay, (int[]){ client[1], server[0] }) == 0);
+    MUST(pthread_create(&threads[1], NULL, relay, sides) == 0);
     MUST(write_all(client[0], "request", 7));
     MUST(shutdown(client[0], SHUT_WR) == 0);
     size = read_all(client[0], answer, sizeof(answer));
