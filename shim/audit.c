@@ -12,9 +12,14 @@
 
 #include <sys/syscall.h>
 
-/* "SYS_read" of each number that is handed to a wrapper. */
+#define NAME_SIZE 24 /* with room for the longest */
+
+/*
+ * "SYS_read" of each number that is handed to a wrapper. No pointers: the loader would have to
+ * write to each of them whenever a program starts.
+ */
 #define CALL_BY_NUMBER(number, expression) [number] = #number,
-static const char *const names[SYSCALL_NUMBERS] = {
+static const char names[SYSCALL_NUMBERS][NAME_SIZE] = {
 #define SECTION_RW
 #define SECTION_FD
 #define SECTION_SOCKET

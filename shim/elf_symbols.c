@@ -11,12 +11,13 @@
 bool elf_symbols_of(const void *address, struct elf_symbols *ret_symbols)
 {
     struct elf_symbols found = { 0 };
-    struct link_map *map = NULL;
-    Dl_info info;
+    struct dl_find_object object; /* dladdr() would look at every symbol that there is */
+    const struct link_map *map;
 
-    if (dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || !map) {
+    if (_dl_find_object((void *)(uintptr_t)address, &object) != 0 || !object.dlfo_link_map) {
         return false;
     }
+    map = object.dlfo_link_map;
     found.base = map->l_addr;
     for (const Elf64_Dyn *item = map->l_ld; item->d_tag != DT_NULL; item++) {
         switch (item->d_tag) {

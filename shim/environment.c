@@ -15,14 +15,15 @@
  */
 #include "shim.h"
 
+#include "bounds.h"
 #include "host.h"
 #include "preload.h"
 #include "route.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 
 /* The value when `entry` is "NAME=value", else NULL. */
@@ -58,45 +59,61 @@ const char *environment_preload(char *const *vector)
     return last;
 }
 
-#define PROBE_COUNT 64 /* pointers, and strings, that one call looks at */
-
-/* Copies from memory that may not be there. Returns how much could be read: `wanted` when unknown.
+/*
+ * Whether the eight bytes around an address can be read, by a call that reads them and does nothing
+ * (kernel/signal.c: a bad `how` is found after the set was copied).
  */
-static size_t probe(const struct iovec *pieces, size_t count, void *to, size_t wanted)
+static bool word_readable(const void *address)
 {
-    struct iovec local = { to, wanted };
-    long got = RAW6(SYS_process_vm_readv, RAW0(SYS_getpid), &local, 1, pieces, count, 0);
+    const int no_such_how = -1;
 
-    return got >= 0 ? (size_t)got : got == -EFAULT ? 0 : wanted; /* a sandbox may deny the call */
+    return RAW4(SYS_rt_sigprocmask, no_such_how, (uintptr_t)address & ~7ul, NULL, 8) != -EFAULT;
 }
 
-static bool strings_readable(char *const *strings, size_t count)
+/* The same for valgrind, which would have a word to say about that call. */
+static bool byte_readable(const void *address)
 {
-    struct iovec pieces[PROBE_COUNT];
-    char bytes[PROBE_COUNT];
+    char byte;
+    struct iovec local = { &byte, 1 };
+    struct iovec remote = { (void *)(uintptr_t)address, 1 };
 
-    for (size_t i = 0; i < count; i++) {
-        pieces[i] = (struct iovec){ strings[i], 1 };
+    return RAW6(SYS_process_vm_readv, RAW0(SYS_getpid), &local, 1, &remote, 1, 0) != -EFAULT;
+}
+
+/* Where a page is readable all of it is, so one look at each page is enough. */
+struct readable {
+    uintptr_t page[2]; /* of the vector, and of the strings: 0, none yet */
+    bool translated;
+};
+
+static bool is_readable(struct readable *known, int which, const void *address)
+{
+    uintptr_t page = (uintptr_t)address / EMU_PAGE;
+
+    if (page == 0 || page != known->page[which]) {
+        if (!(known->translated ? byte_readable(address) : word_readable(address))) {
+            return false;
+        }
+        known->page[which] = page;
     }
-    return count == 0 || probe(pieces, count, bytes, count) == count;
+    return true;
 }
 
 bool environment_readable(char *const *vector)
 {
-    for (; vector; vector += PROBE_COUNT) {
-        char *part[PROBE_COUNT] = { NULL };
-        struct iovec piece = { (void *)(uintptr_t)vector, sizeof part };
-        size_t readable = probe(&piece, 1, part, sizeof part) / sizeof *part;
-        size_t count = 0;
+    struct readable known = { .translated = net_is_translated() };
 
-        while (count < readable && part[count]) {
-            count++;
-        }
-        if ((count == readable && readable < PROBE_COUNT) || !strings_readable(part, count)) {
+    for (; vector; vector++) {
+        const char *last = (const char *)(vector + 1) - 1; /* elsewhere where it isn't aligned */
+
+        if (!is_readable(&known, 0, vector) || !is_readable(&known, 0, last)) {
             return false;
         }
-        if (count < readable) {
+        if (!*vector) {
             return true;
+        }
+        if (!is_readable(&known, 1, *vector)) {
+            return false;
         }
     }
     return true;
@@ -105,26 +122,29 @@ bool environment_readable(char *const *vector)
 /* The loader keeps the name it was given, which may be relative to a directory that we left. */
 const char *environment_library(void)
 {
-    Dl_info info;
+    static char library[PATH_MAX]; /* "" until it is asked for */
+    struct dl_find_object object;
+    const char *name;
     size_t length;
     size_t used = 0;
 
-    if (shim.library[0] || dladdr(&shim, &info) == 0 || !info.dli_fname) {
-        return shim.library;
+    if (library[0] || _dl_find_object(&shim, &object) != 0) {
+        return library;
     }
-    length = strlen(info.dli_fname);
-    if (info.dli_fname[0] != '/' && strchr(info.dli_fname, '/')) {
-        long size = RAW2(SYS_getcwd, shim.library, sizeof shim.library - 1);
+    name = object.dlfo_link_map->l_name;
+    length = strlen(name);
+    if (name[0] != '/' && strchr(name, '/')) {
+        long size = RAW2(SYS_getcwd, library, sizeof library - 1);
 
         used = size > 0 ? (size_t)size - 1 : 0;
-        shim.library[used++] = '/';
+        library[used++] = '/';
     }
-    if (used + length < sizeof shim.library) {
-        memcpy(shim.library + used, info.dli_fname, length + 1);
+    if (used + length < sizeof library) {
+        memcpy(library + used, name, length + 1);
     } else {
-        shim.library[0] = 0;
+        library[0] = 0;
     }
-    return shim.library;
+    return library;
 }
 
 static char *put(char *at, const char *text)

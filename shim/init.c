@@ -47,25 +47,21 @@ static void attach(const char *value)
 {
     int fd;
     int owner;
+    int found;
     bool bare;
 
-    if (!value || !parse_arena(value, &fd, &owner, &bare) || !session_attach(fd, owner)) {
+    if (!value || !parse_arena(value, &fd, &owner, &bare)) {
+        return;
+    }
+    found = session_attach(fd, owner);
+    if (found < 0) {
         return;
     }
     shim.bare = bare;
     shim.owner = bare ? 0 : owner;
     net_start();
-    {
-        struct emu_task *self = route_enter();
-        int found = 0;
-
-        if (self) {
-            found = emu_process_rebuild(self);
-            route_exit(self);
-        }
-        if (found > 0) {
-            session_first_descriptor();
-        }
+    if (found > 0) {
+        session_first_descriptor();
     }
 }
 

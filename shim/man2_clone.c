@@ -264,6 +264,7 @@ static void go_apart(void)
 
     if (self) {
         thread->state = THREAD_NEW;
+        emu_trace_exit(self, false, 0);
         emu_task_leave(self);
         self->critical = 0;
     }

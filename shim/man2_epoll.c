@@ -23,7 +23,7 @@ int epoll_create_from(int flags, const void *caller)
     bool ours = session_ensure() && !caller_left_alone(caller);
     struct emu_task *self = ours ? route_enter() : NULL;
 
-    return self ? created(self, emu_epoll_create1(self, flags))
+    return self ? created(self, EMULATE(epoll_create1, flags))
                 : (int)session_new_fd(PLAIN(RAW1(SYS_epoll_create1, flags)));
 }
 
@@ -40,7 +40,7 @@ int wrap_epoll_create(int size)
 int wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
     ROUTE(emu_fd_is_known(epoll) || emu_fd_is_emulated(fd),
-          emu_epoll_ctl(self, epoll, operation, fd, event),
+          EMULATE(epoll_ctl, epoll, operation, fd, event),
           PLAIN(RAW4(SYS_epoll_ctl, epoll, operation, fd, event)));
 }
 
@@ -51,7 +51,7 @@ int wrap_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_
     if (known) {
         route_cancel_point();
     }
-    ROUTE(known, emu_epoll_wait(self, epoll, events, max, timeout_ms),
+    ROUTE(known, EMULATE(epoll_wait, epoll, events, max, timeout_ms),
           NATIVE4(SYS_epoll_wait, epoll, events, max, timeout_ms));
 }
 
@@ -63,7 +63,7 @@ int wrap_epoll_pwait(int epoll, struct epoll_event *events, int max, int timeout
     if (known) {
         route_cancel_point();
     }
-    ROUTE(known, emu_epoll_pwait(self, epoll, events, max, timeout_ms, mask),
+    ROUTE(known, EMULATE(epoll_pwait, epoll, events, max, timeout_ms, mask),
           NATIVE6(SYS_epoll_pwait, epoll, events, max, timeout_ms, mask, _NSIG / 8));
 }
 
@@ -75,7 +75,7 @@ int wrap_epoll_pwait2(int epoll, struct epoll_event *events, int max,
     if (known) {
         route_cancel_point();
     }
-    ROUTE(known, emu_epoll_pwait2(self, epoll, events, max, timeout, mask),
+    ROUTE(known, EMULATE(epoll_pwait2, epoll, events, max, timeout, mask),
           NATIVE6(SYS_epoll_pwait2, epoll, events, max, timeout, mask, _NSIG / 8));
 }
 

@@ -124,17 +124,33 @@ int exec_prepare(int directory, const char *path, bool inherited_only)
     return 0;
 }
 
-/* What other threads would change now, the new image might inherit unseen: they wait. */
-static void exec_freeze(bool on)
+static struct emu_task *enter_for_exec(void)
 {
-    struct emu_task *self = session_attached() && !route_in_spawned_child() ? route_enter() : NULL;
+    return session_attached() && !route_in_spawned_child() ? route_enter() : NULL;
+}
 
-    if (self && on) {
-        emu_exec_freeze(self);
-    } else if (self) {
-        emu_numbers_thaw(self);
-    }
+/* What other threads would change now, the new image might inherit unseen: they wait. */
+static void exec_begins(const char *path, char *const *argv, struct emu_trace_open *ret_open)
+{
+    struct emu_task *self = enter_for_exec();
+
+    ret_open->number = UINT64_MAX;
     if (self) {
+        if (EMU_UNLIKELY(self->records)) {
+            emu_trace_exec(self, path, argv, ret_open);
+        }
+        emu_exec_freeze(self);
+        route_exit(self);
+    }
+}
+
+static void exec_failed(const struct emu_trace_open *open, long result)
+{
+    struct emu_task *self = enter_for_exec();
+
+    if (self) {
+        emu_numbers_thaw(self);
+        emu_trace_left(self, open, result);
         route_exit(self);
     }
 }
@@ -189,6 +205,7 @@ static long exec_image(int directory, const char *path, char *const *argv, char 
                        int flags)
 {
     struct environment environment = { (char **)(uintptr_t)envp, NULL, 0 };
+    struct emu_trace_open open;
     char own[40];
     bool leaves = shim_thread.leaves;
     long result = exec_prepare(directory, path, true);
@@ -206,13 +223,13 @@ static long exec_image(int directory, const char *path, char *const *argv, char 
         return -ENOMEM;
     }
     keep_for_parent(&environment);
-    exec_freeze(true);
+    exec_begins(path, argv, &open);
     if (directory == AT_FDCWD && flags == 0) {
         result = RAW3(SYS_execve, path, argv, environment.vector);
     } else {
         result = RAW5(SYS_execveat, directory, path, argv, environment.vector, flags);
     }
-    exec_freeze(false); /* it failed */
+    exec_failed(&open, result);
     shim_thread.left = NULL;
     shim_thread.leaves = leaves;
     environment_free(&environment);

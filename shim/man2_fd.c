@@ -9,6 +9,26 @@
 #include <limits.h>
 #include <linux/close_range.h>
 
+/* Of an epoll instance, a listener, what was handed over: the kernel's, but a recording's too. */
+static int close_recorded(int fd)
+{
+    const uint64_t words[] = { (uint64_t)fd };
+    struct emu_trace_open open = { .number = UINT64_MAX };
+    struct emu_task *self = route_enter();
+    int result;
+
+    if (self) {
+        emu_trace_enter(self, EMU_CALL_close, words, &open);
+        self->records = false; /* its number becomes free: that is all that there is to say */
+        emu_fd_invalidate(self, fd);
+        self->records = true;
+        route_exit(self);
+    }
+    result = NATIVE1(SYS_close, fd);
+    route_answer(&open, result);
+    return result;
+}
+
 int wrap_close(int fd)
 {
     if (emu_fd_is_emulated(fd)) {
@@ -17,7 +37,7 @@ int wrap_close(int fd)
         route_cancel_point();
         self = route_enter();
         if (EMU_LIKELY(self != NULL)) {
-            int64_t result = emu_close(self, fd);
+            int64_t result = EMULATE(close, fd);
 
             if (EMU_LIKELY(result != EMU_NATIVE)) {
                 return route_leave(self, result);
@@ -26,6 +46,9 @@ int wrap_close(int fd)
         }
     } else if (EMU_UNLIKELY(session_hides(fd))) {
         return route_error(-EBADF);
+    }
+    if (EMU_UNLIKELY(shim_thread.task.records) && emu_fd_is_known(fd)) {
+        return close_recorded(fd);
     }
     session_new_fd(fd); /* a native entry of this number ends too */
     return NATIVE1(SYS_close, fd);
@@ -45,49 +68,60 @@ int wrap_close_nocancel(int fd)
 /* One part of a range, which holds no hidden descriptor. */
 static long close_part(unsigned int first, unsigned int last, int flags)
 {
+    struct emu_trace_open kernels;
+    bool is_open = false;
+    long native;
+
     if (shim.emulates) {
         struct emu_task *self = route_enter();
 
         if (self) {
-            int64_t result = emu_close_range(self, first, last, flags);
+            int64_t result = EMULATE(close_range, first, last, flags);
 
+            is_open = route_take_open(self, &kernels);
             route_exit(self);
             if (result != EMU_NATIVE) {
                 return result;
             }
         }
     }
-    return RAW3(SYS_close_range, first, last, flags);
+    native = RAW3(SYS_close_range, first, last, flags);
+    if (EMU_UNLIKELY(is_open)) {
+        route_answer(&kernels, native);
+    }
+    return native;
+}
+
+/* The lowest hidden descriptor of `first` to `last`; UINT_MAX: there is none. */
+static unsigned int next_hidden(unsigned int first, unsigned int last)
+{
+    const int hidden[] = { shim.hidden.arena, shim.hidden.bell, shim.hidden.log };
+    unsigned int lowest = UINT_MAX;
+
+    for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
+        unsigned int number = (unsigned int)hidden[i];
+
+        if (hidden[i] >= 0 && number >= first && number <= last && number < lowest) {
+            lowest = number;
+        }
+    }
+    return lowest;
 }
 
 static long close_around_hidden(unsigned int first, unsigned int last, int flags)
 {
-    unsigned int hidden[2] = { (unsigned int)shim.hidden.arena, (unsigned int)shim.hidden.bell };
-    long result;
+    unsigned int hidden;
 
     if (first > last) {
         return -EINVAL;
     }
-    if (hidden[0] > hidden[1]) {
-        unsigned int swap = hidden[0];
+    while ((hidden = next_hidden(first, last)) != UINT_MAX) {
+        long result = hidden > first ? close_part(first, hidden - 1, flags) : 0;
 
-        hidden[0] = hidden[1];
-        hidden[1] = swap;
-    }
-    for (int i = 0; i < 2; i++) {
-        if (hidden[i] < first || hidden[i] > last) {
-            continue;
+        if (result < 0 || hidden == last) {
+            return result;
         }
-        if (hidden[i] > first) {
-            result = close_part(first, hidden[i] - 1, flags);
-            if (result < 0) {
-                return result;
-            }
-        }
-        if (hidden[i] == last) {
-            return 0;
-        }
-        first = hidden[i] + 1;
+        first = hidden + 1;
     }
     return close_part(first, last, flags);
 }
@@ -117,7 +151,7 @@ int wrap_dup(int fd)
         struct emu_task *self = route_enter();
 
         if (self) {
-            int64_t result = emu_dup(self, fd);
+            int64_t result = EMULATE(dup, fd);
 
             if (result != EMU_NATIVE) {
                 net_give_if_standard((int)result, (int)result);
@@ -150,7 +184,7 @@ int wrap_dup2(int fd, int target)
         return route_error(rc);
     }
     net_give_if_standard(fd, target);
-    ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), emu_dup2(self, fd, target),
+    ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), EMULATE(dup2, fd, target),
           fd == target ? PLAIN(RAW2(SYS_dup2, fd, target))
                        : session_new_fd(PLAIN(RAW2(SYS_dup2, fd, target))));
 }
@@ -163,7 +197,7 @@ int wrap_dup3(int fd, int target, int flags)
         return route_error(rc);
     }
     net_give_if_standard(fd, target);
-    ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), emu_dup3(self, fd, target, flags),
+    ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), EMULATE(dup3, fd, target, flags),
           session_new_fd(PLAIN(RAW3(SYS_dup3, fd, target, flags))));
 }
 
@@ -197,7 +231,7 @@ static int copy_by_fcntl(int fd, int command, unsigned long argument)
 {
     int copy;
     struct emu_task *self = route_enter();
-    int64_t result = self ? emu_fcntl(self, fd, command, argument) : EMU_NATIVE;
+    int64_t result = self ? EMULATE(fcntl, fd, command, argument) : EMU_NATIVE;
 
     if (self && result != EMU_NATIVE) {
         copy = (int)route_leave(self, result);
@@ -218,7 +252,7 @@ int wrap_fcntl_word(int fd, int command, unsigned long argument)
     if (emu_fd_is_known(fd) && (command == F_DUPFD || command == F_DUPFD_CLOEXEC)) {
         return copy_by_fcntl(fd, command, argument);
     }
-    ROUTE(emu_fd_is_known(fd), emu_fcntl(self, fd, command, argument),
+    ROUTE(emu_fd_is_known(fd), EMULATE(fcntl, fd, command, argument),
           native_fcntl(fd, command, argument));
 }
 
@@ -233,9 +267,16 @@ int wrap_fcntl(int fd, int command, ...)
     return wrap_fcntl_word(fd, command, argument);
 }
 
+/* The kernel's to answer, but a recording shall have it. */
+static bool records_known(int fd)
+{
+    return shim_thread.task.records && emu_fd_is_known(fd);
+}
+
 int wrap_ioctl_word(int fd, unsigned long request, unsigned long argument)
 {
-    ROUTE(emu_fd_is_emulated(fd), emu_ioctl(self, fd, request, (void *)argument),
+    ROUTE(emu_fd_is_emulated(fd) || EMU_UNLIKELY(records_known(fd)),
+          EMULATE(ioctl, fd, request, (void *)argument),
           PLAIN(RAW3(SYS_ioctl, fd, request, argument)));
 }
 

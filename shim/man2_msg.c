@@ -27,7 +27,7 @@ static ssize_t rest(struct emu_task *self, int fd, const void *data, size_t size
 
 ssize_t wrap_send(int fd, const void *data, size_t size, int flags)
 {
-    ROUTE_TRANSFER(fd, route_enter(), emu_send(self, fd, data, size, flags),
+    ROUTE_TRANSFER(fd, route_enter(), EMULATE(send, fd, data, size, flags),
                    rest(self, fd, data, size, flags),
                    NATIVE6(SYS_sendto, fd, data, size, flags, NULL, 0));
 }
@@ -35,8 +35,7 @@ ssize_t wrap_send(int fd, const void *data, size_t size, int flags)
 ssize_t wrap_sendto(int fd, const void *data, size_t size, int flags,
                     const struct sockaddr *address, socklen_t address_size)
 {
-    ROUTE_TRANSFER(fd, route_enter(),
-                   emu_sendto(self, fd, data, size, flags, address, address_size),
+    ROUTE_TRANSFER(fd, route_enter(), EMULATE(sendto, fd, data, size, flags, address, address_size),
                    rest(self, fd, data, size, flags),
                    NATIVE6(SYS_sendto, fd, data, size, flags, address, address_size));
 }
@@ -147,7 +146,7 @@ static ssize_t native_sendmsg(int fd, const struct msghdr *message, int flags)
 ssize_t wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     ROUTE_TRANSFER(fd, route_enter_from(__builtin_return_address(0)),
-                   emu_sendmsg(self, fd, message, flags), rest_of_message(self, fd, message, flags),
+                   EMULATE(sendmsg, fd, message, flags), rest_of_message(self, fd, message, flags),
                    native_sendmsg(fd, message, flags));
 }
 
@@ -164,7 +163,7 @@ int wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flag
     if (emu_fd_is_emulated(fd)) {
         route_cancel_point();
     }
-    ROUTE(emu_fd_is_emulated(fd) || count == 0, emu_sendmmsg(self, fd, messages, count, flags),
+    ROUTE(emu_fd_is_emulated(fd) || count == 0, EMULATE(sendmmsg, fd, messages, count, flags),
           native_sendmmsg(fd, messages, count, flags));
 }
 
@@ -184,14 +183,14 @@ ssize_t wrap_recvfrom(int fd, void *data, size_t size, int flags, struct sockadd
                       socklen_t *address_size)
 {
     ROUTE_TRANSFER(fd, route_enter(),
-                   emu_recvfrom(self, fd, data, size, flags, address, address_size),
+                   EMULATE(recvfrom, fd, data, size, flags, address, address_size),
                    rest_of_recv(self, fd, data, size, flags, address, address_size),
                    NATIVE6(SYS_recvfrom, fd, data, size, flags, address, address_size));
 }
 
 ssize_t wrap_recv(int fd, void *data, size_t size, int flags)
 {
-    ROUTE_TRANSFER(fd, route_enter(), emu_recv(self, fd, data, size, flags),
+    ROUTE_TRANSFER(fd, route_enter(), EMULATE(recv, fd, data, size, flags),
                    rest_of_recv(self, fd, data, size, flags, NULL, NULL),
                    NATIVE6(SYS_recvfrom, fd, data, size, flags, NULL, NULL));
 }
@@ -279,7 +278,7 @@ __attribute__((noinline)) static ssize_t rest_of_recvmsg(struct emu_task *self, 
 
 ssize_t wrap_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    ROUTE_TRANSFER(fd, route_enter(), emu_recvmsg(self, fd, message, flags),
+    ROUTE_TRANSFER(fd, route_enter(), EMULATE(recvmsg, fd, message, flags),
                    rest_of_recvmsg(self, fd, message, flags), native_recvmsg(fd, message, flags));
 }
 
@@ -301,7 +300,7 @@ int wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flag
         route_cancel_point();
     }
     ROUTE(emu_fd_is_emulated(fd) || count == 0,
-          emu_recvmmsg(self, fd, messages, count, flags, timeout),
+          EMULATE(recvmmsg, fd, messages, count, flags, timeout),
           native_recvmmsg(fd, messages, count, flags, timeout));
 }
 

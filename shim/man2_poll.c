@@ -11,7 +11,7 @@ int wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     if (shim.emulates) {
         route_cancel_point();
     }
-    ROUTE(shim.emulates, emu_poll(self, fds, count, timeout_ms),
+    ROUTE(shim.emulates, EMULATE(poll, fds, count, timeout_ms),
           NATIVE3(SYS_poll, fds, count, timeout_ms));
 }
 
@@ -41,7 +41,7 @@ int wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
     if (shim.emulates) {
         route_cancel_point();
     }
-    ROUTE(shim.emulates, emu_ppoll(self, fds, count, timeout, mask),
+    ROUTE(shim.emulates, EMULATE(ppoll, fds, count, timeout, mask),
           native_ppoll(fds, count, timeout, mask));
 }
 
@@ -60,7 +60,7 @@ int wrap_select(int count, fd_set *readable, fd_set *writable, fd_set *except,
     if (shim.emulates) {
         route_cancel_point();
     }
-    ROUTE(shim.emulates, emu_select(self, count, readable, writable, except, timeout),
+    ROUTE(shim.emulates, EMULATE(select, count, readable, writable, except, timeout),
           NATIVE5(SYS_select, count, readable, writable, except, timeout));
 }
 
@@ -86,7 +86,7 @@ int wrap_pselect(int count, fd_set *readable, fd_set *writable, fd_set *except,
     if (shim.emulates) {
         route_cancel_point();
     }
-    ROUTE(shim.emulates, emu_pselect(self, count, readable, writable, except, timeout, mask),
+    ROUTE(shim.emulates, EMULATE(pselect, count, readable, writable, except, timeout, mask),
           native_pselect(count, readable, writable, except, timeout, mask));
 }
 

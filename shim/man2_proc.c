@@ -313,6 +313,7 @@ void wrap_exit_now(int status)
 
         if (self) {
             route_set_ending();
+            emu_trace_exit(self, true, status);
             emu_process_exit(self);
         }
     }
@@ -323,13 +324,14 @@ void wrap_exit_now(int status)
 }
 
 /* A child that was reaped is forgotten before its parent learns of it. */
-static long reaped(long pid)
+static long reaped(long pid, int status)
 {
     if (pid > 0 && session_attached()) {
         struct emu_task *self = route_enter();
 
         if (self) {
             emu_process_sweep(self, (int32_t)pid);
+            emu_trace_waited(self, (int32_t)pid, status);
             route_exit(self);
         }
     }
@@ -343,7 +345,8 @@ pid_t wrap_wait4(pid_t pid, int *ret_status, int options, struct rusage *ret_usa
     int32_t nobody = reaper_hide(&options);
     long result = NATIVE4(SYS_wait4, nobody ? nobody : pid, status, options, ret_usage);
 
-    return result > 0 && (WIFEXITED(*status) || WIFSIGNALED(*status)) ? reaped(result) : result;
+    return result > 0 && (WIFEXITED(*status) || WIFSIGNALED(*status)) ? reaped(result, *status)
+                                                                      : result;
 }
 
 pid_t wrap_waitpid(pid_t pid, int *ret_status, int options)
@@ -372,7 +375,8 @@ int wrap_waitid(idtype_t type, id_t id, siginfo_t *ret_info, int options)
     if (result == 0 && where->si_pid > 0 &&
         (where->si_code == CLD_EXITED || where->si_code == CLD_KILLED ||
          where->si_code == CLD_DUMPED)) {
-        reaped(where->si_pid);
+        reaped(where->si_pid,
+               where->si_code == CLD_EXITED ? __W_EXITCODE(where->si_status, 0) : where->si_status);
     }
     return result;
 }

@@ -30,7 +30,7 @@ ssize_t wrap_read(int fd, void *data, size_t size)
         route_cancel_point();
         self = route_enter();
         if (EMU_LIKELY(self != NULL)) {
-            int64_t result = emu_read(self, fd, data, size);
+            int64_t result = EMULATE(read, fd, data, size);
 
             if (EMU_LIKELY(result != EMU_NATIVE)) {
                 return route_leave(self, result);
@@ -43,7 +43,7 @@ ssize_t wrap_read(int fd, void *data, size_t size)
 
 ssize_t wrap_write(int fd, const void *data, size_t size)
 {
-    ROUTE_TRANSFER(fd, route_enter(), emu_write(self, fd, data, size),
+    ROUTE_TRANSFER(fd, route_enter(), EMULATE(write, fd, data, size),
                    rest(self, SYS_write, fd, data, size), NATIVE3(SYS_write, fd, data, size));
 }
 
@@ -82,7 +82,7 @@ ssize_t wrap_readv(int fd, const struct iovec *iov, int count)
     if (emu_fd_is_emulated(fd)) {
         route_cancel_point();
     }
-    ROUTE(emu_fd_is_emulated(fd), emu_readv(self, fd, iov, count),
+    ROUTE(emu_fd_is_emulated(fd), EMULATE(readv, fd, iov, count),
           NATIVE3(SYS_readv, fd, iov, count));
 }
 
@@ -115,7 +115,7 @@ static ssize_t rest_of_vector(struct emu_task *self, int fd, const struct iovec 
 
 ssize_t wrap_writev(int fd, const struct iovec *iov, int count)
 {
-    ROUTE_TRANSFER(fd, route_enter(), emu_writev(self, fd, iov, count),
+    ROUTE_TRANSFER(fd, route_enter(), EMULATE(writev, fd, iov, count),
                    rest_of_vector(self, fd, iov, count), NATIVE3(SYS_writev, fd, iov, count));
 }
 
@@ -125,7 +125,7 @@ ssize_t wrap_preadv2(int fd, const struct iovec *iov, int count, off_t offset, i
     if (emu_fd_is_emulated(fd)) {
         route_cancel_point();
     }
-    ROUTE(emu_fd_is_emulated(fd), emu_preadv2(self, fd, iov, count, offset, flags),
+    ROUTE(emu_fd_is_emulated(fd), EMULATE(preadv2, fd, iov, count, offset, flags),
           NATIVE6(SYS_preadv2, fd, iov, count, offset, 0, flags));
 }
 
@@ -134,7 +134,7 @@ ssize_t wrap_pwritev2(int fd, const struct iovec *iov, int count, off_t offset, 
     if (emu_fd_is_emulated(fd)) {
         route_cancel_point();
     }
-    ROUTE(emu_fd_is_emulated(fd), emu_pwritev2(self, fd, iov, count, offset, flags),
+    ROUTE(emu_fd_is_emulated(fd), EMULATE(pwritev2, fd, iov, count, offset, flags),
           NATIVE6(SYS_pwritev2, fd, iov, count, offset, 0, flags));
 }
 

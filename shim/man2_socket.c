@@ -42,7 +42,7 @@ int socket_from(int domain, int type, int protocol, const void *caller)
     struct emu_task *self = enter_to_make(domain, caller);
 
     if (self) {
-        int64_t result = emu_socket(self, domain, type, protocol);
+        int64_t result = EMULATE(socket, domain, type, protocol);
 
         if (result != EMU_NATIVE) {
             if (result >= 0 && emu_fd_is_emulated((int)result)) {
@@ -68,7 +68,7 @@ int socketpair_from(int domain, int type, int protocol, int fds[2], const void *
     int result;
 
     if (self) {
-        int64_t answer = emu_socketpair(self, domain, type, protocol, fds);
+        int64_t answer = EMULATE(socketpair, domain, type, protocol, fds);
 
         if (answer != EMU_NATIVE) {
             if (answer >= 0) {
@@ -98,6 +98,9 @@ int wrap_socketpair(int domain, int type, int protocol, int fds[2])
  */
 #define NAMED(fd, emulated, native)                                                \
     do {                                                                           \
+        struct emu_trace_open kernels_;                                            \
+        bool is_open_ = false;                                                     \
+        int native_;                                                               \
         if (EMU_LIKELY(emu_fd_is_known(fd))) {                                     \
             struct emu_task *self = route_enter_from(__builtin_return_address(0)); \
             if (EMU_LIKELY(self != NULL)) {                                        \
@@ -105,26 +108,31 @@ int wrap_socketpair(int domain, int type, int protocol, int fds[2])
                 if (EMU_LIKELY(result_ != EMU_NATIVE)) {                           \
                     return (int)route_leave(self, result_);                        \
                 }                                                                  \
+                is_open_ = route_take_open(self, &kernels_);                       \
                 route_exit(self);                                                  \
             }                                                                      \
         }                                                                          \
-        return (native);                                                           \
+        native_ = (native);                                                        \
+        if (EMU_UNLIKELY(is_open_)) {                                              \
+            route_answer(&kernels_, native_);                                      \
+        }                                                                          \
+        return native_;                                                            \
     } while (0)
 
 int wrap_bind(int fd, const struct sockaddr *address, socklen_t size)
 {
-    NAMED(fd, emu_bind(self, fd, address, size), PLAIN(RAW3(SYS_bind, fd, address, size)));
+    NAMED(fd, EMULATE(bind, fd, address, size), PLAIN(RAW3(SYS_bind, fd, address, size)));
 }
 
 int wrap_listen(int fd, int backlog)
 {
-    NAMED(fd, emu_listen(self, fd, backlog), PLAIN(RAW2(SYS_listen, fd, backlog)));
+    NAMED(fd, EMULATE(listen, fd, backlog), PLAIN(RAW2(SYS_listen, fd, backlog)));
 }
 
 int wrap_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
     route_cancel_point();
-    NAMED(fd, emu_connect(self, fd, address, size), NATIVE3(SYS_connect, fd, address, size));
+    NAMED(fd, EMULATE(connect, fd, address, size), NATIVE3(SYS_connect, fd, address, size));
 }
 
 /* The caller's room for an address; 0: there is none, or the kernel shall say that it is bad. */
@@ -180,40 +188,40 @@ static long native_name(int fd, bool peer, struct sockaddr *address, socklen_t *
 int wrap_accept(int fd, struct sockaddr *address, socklen_t *size)
 {
     route_cancel_point();
-    NAMED(fd, emu_accept(self, fd, address, size), (int)native_accept(fd, address, size, 0));
+    NAMED(fd, EMULATE(accept, fd, address, size), (int)native_accept(fd, address, size, 0));
 }
 
 int wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 {
     route_cancel_point();
-    NAMED(fd, emu_accept4(self, fd, address, size, flags),
+    NAMED(fd, EMULATE(accept4, fd, address, size, flags),
           (int)native_accept(fd, address, size, flags));
 }
 
 int wrap_getsockname(int fd, struct sockaddr *address, socklen_t *size)
 {
-    NAMED(fd, emu_getsockname(self, fd, address, size), (int)native_name(fd, false, address, size));
+    NAMED(fd, EMULATE(getsockname, fd, address, size), (int)native_name(fd, false, address, size));
 }
 
 int wrap_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 {
-    NAMED(fd, emu_getpeername(self, fd, address, size), (int)native_name(fd, true, address, size));
+    NAMED(fd, EMULATE(getpeername, fd, address, size), (int)native_name(fd, true, address, size));
 }
 
 int wrap_shutdown(int fd, int how)
 {
-    ROUTE(emu_fd_is_emulated(fd), emu_shutdown(self, fd, how), PLAIN(RAW2(SYS_shutdown, fd, how)));
+    ROUTE(emu_fd_is_emulated(fd), EMULATE(shutdown, fd, how), PLAIN(RAW2(SYS_shutdown, fd, how)));
 }
 
 int wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
-    ROUTE(emu_fd_is_known(fd), emu_getsockopt(self, fd, level, name, value, size),
+    ROUTE(emu_fd_is_known(fd), EMULATE(getsockopt, fd, level, name, value, size),
           PLAIN(RAW5(SYS_getsockopt, fd, level, name, value, size)));
 }
 
 int wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
-    ROUTE(emu_fd_is_known(fd), emu_setsockopt(self, fd, level, name, value, size),
+    ROUTE(emu_fd_is_known(fd), EMULATE(setsockopt, fd, level, name, value, size),
           PLAIN(RAW5(SYS_setsockopt, fd, level, name, value, size)));
 }
 

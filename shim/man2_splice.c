@@ -16,7 +16,7 @@ ssize_t wrap_splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
     if (emulated) {
         route_cancel_point();
     }
-    ROUTE(emulated, emu_splice(self, in, in_offset, out, out_offset, size, flags),
+    ROUTE(emulated, EMULATE(splice, in, in_offset, out, out_offset, size, flags),
           NATIVE6(SYS_splice, in, in_offset, out, out_offset, size, flags));
 }
 
@@ -27,7 +27,7 @@ ssize_t wrap_tee(int in, int out, size_t size, unsigned int flags)
     if (emulated) {
         route_cancel_point();
     }
-    ROUTE(emulated, emu_tee(self, in, out, size, flags), NATIVE4(SYS_tee, in, out, size, flags));
+    ROUTE(emulated, EMULATE(tee, in, out, size, flags), NATIVE4(SYS_tee, in, out, size, flags));
 }
 
 ssize_t wrap_vmsplice(int fd, const struct iovec *iov, size_t count, unsigned int flags)
@@ -37,14 +37,14 @@ ssize_t wrap_vmsplice(int fd, const struct iovec *iov, size_t count, unsigned in
     if (emulated) {
         route_cancel_point();
     }
-    ROUTE(emulated, emu_vmsplice(self, fd, iov, count, flags),
+    ROUTE(emulated, EMULATE(vmsplice, fd, iov, count, flags),
           NATIVE4(SYS_vmsplice, fd, iov, count, flags));
 }
 
 ssize_t wrap_sendfile(int out, int in, off_t *offset, size_t size)
 {
     ROUTE(emu_fd_is_emulated(in) || emu_fd_is_emulated(out),
-          emu_sendfile(self, out, in, offset, size),
+          EMULATE(sendfile, out, in, offset, size),
           PLAIN(RAW4(SYS_sendfile, out, in, offset, size)));
 }
 

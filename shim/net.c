@@ -141,7 +141,7 @@ static bool write_by_proc(const struct patch *patches, size_t count)
 bool net_is_translated(void)
 {
     enum { UNKNOWN, NO, YES };
-    static _Atomic int known;
+    EMU_START_DATA static _Atomic int known;
     int answer = atomic_load_explicit(&known, memory_order_relaxed);
 
     if (EMU_UNLIKELY(answer == UNKNOWN)) {
@@ -229,7 +229,7 @@ static void report_sud(void)
 
 void net_start(void)
 {
-    static bool tried;
+    EMU_START_DATA static bool tried;
     struct emu_options options;
 
     if (tried || (!shim.options && !session_attached())) {

@@ -19,12 +19,18 @@
  *   - a process without a session that would adopt orphans (a subreaper, process 1) makes one
  *     before its first child, so that a child of it can't be the first.
  *
- * Invariant: it takes locks of the arena as every member does, under a robust list of its own, so
- * it may be killed at any moment. Then nobody watches any more: sleepers ask their placeholders.
+ * Taking over. A watcher that was killed, be it `sockrig run` or a reaper, gets a reaper as its
+ * successor, started by the member that learns of it first (vigil.h), before a sleep or a fork. It
+ * needn't be above all others, and may outlive its parent's ancestors. Of supervisors and a reaper
+ * who all would take over, one has the role's lock (cli/watcher.h): the reaper takes it as well.
  *
- * Leaves out: a process that becomes a subreaper after its child has made a session; a reaper below
- * valgrind, which would report it; waits by __WALL and __WCLONE of programs that have such children
- * of their own (clone with another signal than SIGCHLD).
+ * Invariant: it takes locks of the arena as every member does, under a robust list of its own, so
+ * it may be killed at any moment.
+ *
+ * Leaves out: a process that becomes a subreaper after its child has made a session, or above the
+ * parent of a reaper that took over; a reaper below valgrind, which would report it; waits by
+ * __WALL and __WCLONE of programs that have such children of their own (clone with another signal
+ * than SIGCHLD).
  */
 #include "reaper.h"
 
@@ -77,6 +83,7 @@ static struct {
     struct range ranges[RANGES_MAX];
     unsigned count; /* of ranges; 0: it keeps everything */
     int32_t parent;
+    bool role; /* there may be supervisors: it takes their lock */
 } plan;
 
 /* ---- What the reaper keeps ---- */
@@ -188,6 +195,25 @@ static void step_aside(void)
     RAW5(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0); /* members ring through /proc/PID/fd */
 }
 
+/*
+ * The lock of the watcher's role, on a descriptor of the arena that stays open. False: a supervisor
+ * was quicker. Where the parent's descriptors can't be reached there is no lock.
+ */
+static bool take_role(void)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+    char path[64] = "/proc/";
+    char *at = put_decimal(path + strlen(path), plan.parent);
+    long arena;
+
+    if (!plan.role) {
+        return true;
+    }
+    put_decimal(stpcpy(at, "/fd/"), shim.hidden.arena);
+    arena = RAW3(SYS_open, path, O_RDWR | O_CLOEXEC, 0);
+    return arena < 0 || RAW3(SYS_fcntl, arena, F_SETLK, &lock) == 0;
+}
+
 /* Takes the place of the session's watcher. Returns the bell's reading end, -errno. */
 static int take_post(int32_t pid)
 {
@@ -287,7 +313,11 @@ void reaper_main(void)
     RAW2(SYS_set_robust_list, &robust, sizeof robust);
     emu_session_forget_table();
     emu_task_enter(&task, &process);
-    watch(&task);
+    if (take_role()) {
+        watch(&task);
+    } else {
+        emu_session_set_reaper(0, 0);
+    }
     for (;;) {
         RAW1(SYS_exit_group, 0);
     }
@@ -326,6 +356,7 @@ static void start(void)
     }
     memset(&all, 0xff, sizeof all);
     plan.parent = (int32_t)RAW0(SYS_getpid);
+    plan.role = !shim.bare;
     plan_memory(stack);
     host_sigmask(&all, &before); /* no handler of the guest's may run in the reaper */
     pid = clone_onto(stack + STACK_SIZE);
@@ -355,36 +386,69 @@ static bool adopts_orphans(void)
     return subreaper != 0 || RAW0(SYS_getpid) == 1;
 }
 
-void reaper_ensure(void)
+/* Whether a supervisor has the role of the watcher, or that can't be told. */
+static bool is_role_taken(void)
 {
-    if (!shim.bare || (!session_attached() && !(adopts_orphans() && session_ensure()))) {
-        return;
-    }
-    if (net_is_translated() || !emu_session_claim_reaper()) {
-        return;
-    }
-    if (children_are_ours()) {
-        start();
-    } else {
-        emu_session_set_reaper(0, 0);
-    }
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+
+    return !shim.bare &&
+           (!session_keep() || RAW3(SYS_fcntl, shim.hidden.arena, F_GETLK, &lock) < 0 ||
+            lock.l_type != F_UNLCK);
 }
 
-/* Whether the session has members beside this process, by now. */
-static bool has_others(void)
+/* Starts one if this process may, and nobody else does. */
+static void start_if_missing(void)
+{
+    int32_t before = emu_session_reaper_of((int32_t)RAW0(SYS_getpid));
+
+    if (net_is_translated() || is_role_taken() || !children_are_ours() ||
+        !emu_session_claim_reaper()) {
+        return;
+    }
+    if (before > 0) {
+        RAW4(SYS_wait4, before, NULL, __WCLONE | WNOHANG, NULL);
+    }
+    start();
+}
+
+void reaper_ensure(void)
+{
+    if (session_attached() ? emu_session_watched() == EMU_WATCHED
+                           : !shim.bare || !adopts_orphans() || !session_ensure()) {
+        return;
+    }
+    start_if_missing();
+}
+
+/* Whether the session has members beside this process; the dead don't count if `self` can look. */
+static bool has_others(struct emu_task *self)
 {
     static int32_t pids[EMU_MAX_PROCESSES];
     uint32_t changes;
 
-    if (emu_session_members(pids, EMU_MAX_PROCESSES, &changes) > 1) {
-        struct emu_task *self = route_enter();
-
-        if (self) {
-            emu_process_sweep_dead(self);
-            route_exit(self);
-        }
+    if (self && emu_session_members(pids, EMU_MAX_PROCESSES, &changes) > 1) {
+        emu_process_sweep_dead(self);
     }
     return emu_session_members(pids, EMU_MAX_PROCESSES, &changes) > 1;
+}
+
+/* A session of one process needs none before it forks. */
+void reaper_take_over(struct emu_task *self)
+{
+    if ((!shim.bare || emu_session_watched() == EMU_WATCHER_DIED) && has_others(self)) {
+        start_if_missing();
+    }
+}
+
+static bool others_are_left(void)
+{
+    struct emu_task *self = route_enter();
+    bool left = has_others(self);
+
+    if (self) {
+        route_exit(self);
+    }
+    return left;
 }
 
 void reaper_dismiss(void)
@@ -393,10 +457,10 @@ void reaper_dismiss(void)
     struct pollfd ended = { .events = POLLIN };
     sigset_t all;
 
-    if (shim.bare && session_attached()) {
+    if (session_attached() && emu_session_reaper_of(0) != 0) {
         pid = emu_session_reaper_of((int32_t)RAW0(SYS_getpid));
     }
-    if (pid == 0 || has_others()) {
+    if (pid == 0 || others_are_left()) {
         return;
     }
     memset(&all, 0xff, sizeof all);
@@ -414,8 +478,7 @@ int32_t reaper_hide(int *options)
 {
     int32_t pid;
 
-    if (EMU_LIKELY(!(*options & (int)(__WALL | __WCLONE))) || !shim.bare || !session_attached() ||
-        shim.clones) {
+    if (EMU_LIKELY(!(*options & (int)(__WALL | __WCLONE))) || !session_attached() || shim.clones) {
         return 0;
     }
     pid = emu_session_reaper_of((int32_t)RAW0(SYS_getpid));

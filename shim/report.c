@@ -6,6 +6,7 @@
  * stays. One event a line:
  *
  *     refused socket family 40 type 1 errno 95 x2  server[517] server+0x1234
+ *     record lost 17 errno 28
  *     left 0 objects, 1 processes
  *
  * Numbers stay numbers: names belong to the command.
@@ -81,23 +82,6 @@ static size_t format(const struct emu_report *entry, char *ret_line)
     return (size_t)(at - ret_line);
 }
 
-/* The file's name from the options, NUL-terminated. False: none. */
-static bool file_name(char ret_name[PATH_MAX])
-{
-    for (const char *at = shim.options; at && *at;) {
-        size_t size = strcspn(at, " \t\r\n");
-
-        if (size > 7 && size < PATH_MAX && memcmp(at, "report=", 7) == 0) {
-            memcpy(ret_name, at + 7, size - 7);
-            ret_name[size - 7] = 0;
-            return true;
-        }
-        at += size;
-        at += strspn(at, " \t\r\n");
-    }
-    return false;
-}
-
 /* What there is now; who writes it is one of the processes. */
 static size_t format_left(char *ret_line)
 {
@@ -111,6 +95,25 @@ static size_t format_left(char *ret_line)
     return (size_t)(at - ret_line);
 }
 
+/* A recording that isn't there, or isn't whole; else nothing. */
+static size_t format_recording(char *ret_line)
+{
+    struct emu_trace_state state;
+    char *at = ret_line;
+
+    emu_trace_look(&state);
+    if (!state.on && state.error != 0) {
+        at = put_number(at, "record errno ", state.error);
+    } else if (state.stopped != 0 || state.lost > 0) {
+        at = put_number(at, "record lost ", (long)state.lost);
+        at = put_number(at, " errno ", state.error);
+    }
+    if (at != ret_line) {
+        *at++ = '\n';
+    }
+    return (size_t)(at - ret_line);
+}
+
 void report_write(void)
 {
     char name[PATH_MAX];
@@ -120,7 +123,7 @@ void report_write(void)
     long written;
     long fd;
 
-    if (!file_name(name)) {
+    if (!session_word("report=", name)) {
         return;
     }
     fd = RAW3(SYS_open, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -131,6 +134,8 @@ void report_write(void)
         written = RAW4(SYS_pwrite64, fd, line, format(entry, line), size);
         size += written > 0 ? written : 0;
     }
+    written = RAW4(SYS_pwrite64, fd, line, format_recording(line), size);
+    size += written > 0 ? written : 0;
     written = RAW4(SYS_pwrite64, fd, line, format_left(line), size);
     size += written > 0 ? written : 0;
     RAW2(SYS_ftruncate, fd, size);

@@ -67,6 +67,7 @@ static void thread_ended(void *value)
     if (route_is_known(thread)) {
         thread->state = THREAD_NEW;
         thread->task.critical = 1;
+        emu_trace_exit(&thread->task, false, 0);
         emu_task_leave(&thread->task);
         thread->task.critical = 0;
     }
@@ -152,6 +153,18 @@ void route_leave_slow(struct emu_task *self, bool sigpipe)
     if (EMU_UNLIKELY(shim_thread.held)) {
         route_resume_cancel(&shim_thread);
     }
+}
+
+void route_answer(const struct emu_trace_open *open, long result)
+{
+    int error = errno;
+    struct emu_task *self = route_enter();
+
+    if (self) {
+        emu_trace_answered(self, open, result == -1 ? -error : result);
+        route_exit(self);
+    }
+    errno = error;
 }
 
 void route_test_cancel(void)

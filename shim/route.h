@@ -188,23 +188,85 @@ static inline void route_cancel_point(void)
     }
 }
 
+/* Words of a list of up to six arguments, which are evaluated once more than they stand there. */
+#define WORDS_1(a)                            (uintptr_t)(a)
+#define WORDS_2(a, ...)                       (uintptr_t)(a), WORDS_1(__VA_ARGS__)
+#define WORDS_3(a, ...)                       (uintptr_t)(a), WORDS_2(__VA_ARGS__)
+#define WORDS_4(a, ...)                       (uintptr_t)(a), WORDS_3(__VA_ARGS__)
+#define WORDS_5(a, ...)                       (uintptr_t)(a), WORDS_4(__VA_ARGS__)
+#define WORDS_6(a, ...)                       (uintptr_t)(a), WORDS_5(__VA_ARGS__)
+#define WORDS_N(a, b, c, d, e, f, words, ...) words
+#define WORDS(...) \
+    WORDS_N(__VA_ARGS__, WORDS_6, WORDS_5, WORDS_4, WORDS_3, WORDS_2, WORDS_1, )(__VA_ARGS__)
+
+/*
+ * A call of the guest's that the emulator serves, in a wrapper where `self` is the task: all of
+ * them are made through this, for it is where a recording hooks in. The arguments are plain names.
+ */
+#define EMULATE(name, ...)                                          \
+    ({                                                              \
+        struct emu_trace_open open_;                                \
+        int64_t answer_;                                            \
+        bool records_ = self->records;                              \
+        if (EMU_UNLIKELY(records_)) {                               \
+            const uint64_t words_[] = { WORDS(__VA_ARGS__) };       \
+            emu_trace_enter(self, EMU_CALL_##name, words_, &open_); \
+        }                                                           \
+        if (EMU_UNLIKELY(self->faults)) {                           \
+            emu_fault_pause(self);                                  \
+        }                                                           \
+        answer_ = emu_##name(self, __VA_ARGS__);                    \
+        if (EMU_UNLIKELY(records_)) {                               \
+            emu_trace_leave(self, &open_, answer_);                 \
+        }                                                           \
+        if (EMU_UNLIKELY(self->faults)) {                           \
+            emu_fault_pause(self);                                  \
+        }                                                           \
+        answer_;                                                    \
+    })
+
+/*
+ * The recording of a call that EMULATE() has begun, and that the kernel is to answer. take: true
+ * when there is one. answer: `result` as libc returns it, with errno.
+ */
+static inline bool route_take_open(struct emu_task *self, struct emu_trace_open *ret_open)
+{
+    bool is_open = EMU_UNLIKELY(self->trace_is_open);
+
+    if (is_open) {
+        self->trace_is_open = false;
+        *ret_open = self->trace_open;
+    }
+    return is_open;
+}
+
+void route_answer(const struct emu_trace_open *open, long result);
+
 /*
  * A whole wrapper: `emulated` is an emu_ call on `self` and is made when `condition` holds; when it
  * doesn't, or the answer is EMU_NATIVE, `native` is what to return.
  */
-#define ROUTE(condition, emulated, native)               \
-    do {                                                 \
-        if (condition) {                                 \
-            struct emu_task *self = route_enter();       \
-            if (EMU_LIKELY(self != NULL)) {              \
-                int64_t result_ = (emulated);            \
-                if (EMU_LIKELY(result_ != EMU_NATIVE)) { \
-                    return route_leave(self, result_);   \
-                }                                        \
-                route_exit(self);                        \
-            }                                            \
-        }                                                \
-        return (native);                                 \
+#define ROUTE(condition, emulated, native)                   \
+    do {                                                     \
+        struct emu_trace_open kernels_;                      \
+        bool is_open_ = false;                               \
+        long native_;                                        \
+        if (condition) {                                     \
+            struct emu_task *self = route_enter();           \
+            if (EMU_LIKELY(self != NULL)) {                  \
+                int64_t result_ = (emulated);                \
+                if (EMU_LIKELY(result_ != EMU_NATIVE)) {     \
+                    return route_leave(self, result_);       \
+                }                                            \
+                is_open_ = route_take_open(self, &kernels_); \
+                route_exit(self);                            \
+            }                                                \
+        }                                                    \
+        native_ = (native);                                  \
+        if (EMU_UNLIKELY(is_open_)) {                        \
+            route_answer(&kernels_, native_);                \
+        }                                                    \
+        return native_;                                      \
     } while (0)
 
 /*
@@ -213,6 +275,9 @@ static inline void route_cancel_point(void)
  */
 #define ROUTE_TRANSFER(fd, enter, emulated, remainder, native) \
     do {                                                       \
+        struct emu_trace_open kernels_;                        \
+        bool is_open_ = false;                                 \
+        long native_;                                          \
         if (emu_fd_is_emulated(fd)) {                          \
             struct emu_task *self;                             \
                                                                \
@@ -227,10 +292,15 @@ static inline void route_cancel_point(void)
                 if (self->progress > 0) {                      \
                     return (remainder);                        \
                 }                                              \
+                is_open_ = route_take_open(self, &kernels_);   \
                 route_exit(self);                              \
             }                                                  \
         }                                                      \
-        return (native);                                       \
+        native_ = (native);                                    \
+        if (EMU_UNLIKELY(is_open_)) {                          \
+            route_answer(&kernels_, native_);                  \
+        }                                                      \
+        return native_;                                        \
     } while (0)
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base.h"
 #include "host.h"
+#include "reaper.h"
 #include "route.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 struct shim shim = {
-    .hidden = { -1, -1 },
+    .hidden = { -1, -1, -1 },
 };
 
 #define HIDDEN_FIRST  1000 /* where hidden descriptors stand, RLIMIT_NOFILE allowing */
@@ -60,6 +61,7 @@ static void set_hooks(void)
     shim.process.call = route_call;
     shim.process.deliver = signal_deliver;
     shim.process.call_site = route_call_site;
+    shim.process.unwatched = reaper_take_over;
 }
 
 /* SOCKRIG_CID: which machine this process is a part of; what is no CID is as good as none. */
@@ -77,8 +79,8 @@ static void learn_machine(void)
     shim.process.gateway = environment_get(environ, "SOCKRIG_GATEWAY") != NULL;
 }
 
-/* This process becomes a member. */
-static bool join(void)
+/* This process becomes a member. Returns how many emulated descriptors it has, or -errno. */
+static int join(void)
 {
     struct shim_thread *thread = &shim_thread;
     int rc;
@@ -92,9 +94,13 @@ static bool join(void)
     thread->task.critical = 1;
     thread->state = THREAD_NEW; /* the first call prepares it in full */
     rc = emu_process_join(&shim.process, &thread->task);
+    if (rc == 0) {
+        rc = emu_process_rebuild(&thread->task);
+        rc = rc < 0 ? 0 : rc;
+    }
     thread->task.critical = 0;
     shim.process.pid = (int32_t)RAW0(SYS_getpid);
-    return rc == 0;
+    return rc;
 }
 
 /* Gets descriptor `fd` of process `owner` under the same number. */
@@ -131,6 +137,12 @@ static void note_files(void)
     shim.bell_file = file_of(shim.hidden.bell);
 }
 
+/* The log of a recording is a file of the user's: nothing else shall ever be written to. */
+static bool has_log(void)
+{
+    return file_of(shim.hidden.log) == emu_trace_file();
+}
+
 /* From any member that has it still. */
 static bool fetch_from_members(int fd, uint64_t file)
 {
@@ -146,7 +158,7 @@ static bool fetch_from_members(int fd, uint64_t file)
     return file_of(fd) == file;
 }
 
-bool session_keep(void)
+static bool keep(void)
 {
     bool here = file_of(shim.hidden.arena) == shim.arena_file &&
                 file_of(shim.hidden.bell) == shim.bell_file;
@@ -155,42 +167,68 @@ bool session_keep(void)
                                 fetch_from_members(shim.hidden.bell, shim.bell_file));
 }
 
+bool session_keep(void)
+{
+    if (shim.hidden.log >= 0 && !has_log()) {
+        fetch_from_members(shim.hidden.log, emu_trace_file()); /* else no record of what follows */
+    }
+    return keep();
+}
+
 bool session_join_again(void)
 {
     struct shim_thread *thread = &shim_thread;
     struct emu_task *self;
 
-    if (!join()) {
+    if (join() < 0) {
         return false;
     }
     self = route_enter();
     if (self) {
-        emu_process_rebuild(self);
-        route_exit(self);
+        route_exit(self); /* handlers that came meanwhile */
     }
     return thread->state != THREAD_NEW;
 }
 
 /*
  * The session's descriptors have the same numbers in every member. What was closed on the way here
- * (closefrom in a spawned child) is taken from `owner`.
+ * (closefrom in a spawned child) is taken from `owner`; who was killed has nothing any more, then
+ * from who has spawned us.
  */
-bool session_attach(int fd, int owner)
+static bool fetch_from_above(int fd, int owner)
 {
+    return owner > 0 && (fetch(fd, owner) || fetch(fd, (int)RAW0(SYS_getppid)));
+}
+
+/* A process without the log isn't recorded; it is counted among what is lost. */
+static void find_log(int owner)
+{
+    if (shim.hidden.log >= 0 && !has_log() &&
+        !(fetch_from_above(shim.hidden.log, owner) && has_log()) &&
+        !fetch_from_members(shim.hidden.log, emu_trace_file())) {
+        shim.process.records = false;
+    }
+}
+
+int session_attach(int fd, int owner)
+{
+    int found;
+
     if (emu_session_attach(fd) < 0 &&
-        (owner <= 0 || !fetch(fd, owner) || emu_session_attach(fd) < 0)) {
-        return false;
+        (!fetch_from_above(fd, owner) || emu_session_attach(fd) < 0)) {
+        return -1;
     }
     shim.hidden = emu_session_hidden();
-    if (RAW3(SYS_fcntl, shim.hidden.bell, F_GETFD, 0) == -EBADF && owner > 0) {
-        fetch(shim.hidden.bell, owner);
+    if (RAW3(SYS_fcntl, shim.hidden.bell, F_GETFD, 0) == -EBADF) {
+        fetch_from_above(shim.hidden.bell, owner);
     }
     note_files();
-    if (!join()) {
-        return false;
+    found = join();
+    if (found >= 0) {
+        atomic_store_explicit(&shim.state, SHIM_SESSION, memory_order_release);
     }
-    atomic_store_explicit(&shim.state, SHIM_SESSION, memory_order_release);
-    return true;
+    find_log(owner);
+    return found;
 }
 
 /* Hands each word of SOCKRIG_OPTIONS to the core; what it doesn't know is run's or the report's. */
@@ -211,6 +249,24 @@ static void read_options(struct emu_options *options)
     }
 }
 
+bool session_word(const char *name, char ret_value[PATH_MAX])
+{
+    size_t skip = strlen(name);
+
+    for (const char *at = shim.options; at && *at;) {
+        size_t size = strcspn(at, " \t\r\n");
+
+        if (size > skip && size < PATH_MAX && memcmp(at, name, skip) == 0) {
+            memcpy(ret_value, at + skip, size - skip);
+            ret_value[size - skip] = 0;
+            return true;
+        }
+        at += size;
+        at += strspn(at, " \t\r\n");
+    }
+    return false;
+}
+
 void session_options(struct emu_options *ret_options)
 {
     if (session_attached()) {
@@ -219,6 +275,22 @@ void session_options(struct emu_options *ret_options)
     }
     memset(ret_options, 0, sizeof *ret_options);
     read_options(ret_options);
+}
+
+/* A bare preload's recording: nobody can be told why there is none but the report. */
+static void record(void)
+{
+    char directory[PATH_MAX];
+    int fd;
+
+    if (!session_word("record=", directory)) {
+        return;
+    }
+    fd = emu_trace_create(directory);
+    if (fd >= 0) {
+        shim.hidden.log = hide(fd);
+        emu_session_set_hidden(shim.hidden);
+    }
 }
 
 static bool make(void)
@@ -237,7 +309,8 @@ static bool make(void)
     emu_session_get_options(&options);
     read_options(&options);
     emu_session_set_options(&options);
-    return join();
+    record();
+    return join() >= 0;
 }
 
 bool session_ensure(void)

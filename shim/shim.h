@@ -34,16 +34,18 @@ struct shim {
     struct emu_hidden hidden; /* descriptors that the guest must not see */
     uint64_t arena_file;      /* inodes of what stands there */
     uint64_t bell_file;
-    const char *options;    /* value of SOCKRIG_OPTIONS at the start, or NULL */
-    char library[PATH_MAX]; /* absolute path of this library; "" until it is asked for */
+    const char *options; /* value of SOCKRIG_OPTIONS at the start, or NULL */
 };
 
 extern struct shim shim;
 
 /* ---- session.c ---- */
 
-/* Attaches to the session behind `fd` (of process `owner` when the fd isn't ours any more). */
-bool session_attach(int fd, int owner);
+/*
+ * Attaches to the session behind `fd` (of process `owner` when the fd isn't ours any more). Returns
+ * how many emulated descriptors were inherited, or -1.
+ */
+int session_attach(int fd, int owner);
 
 /*
  * Before an image that shall inherit the session's descriptors: gets those again that were closed
@@ -60,6 +62,9 @@ bool session_join_again(void);
 /* Makes sure that there is a session; false: everything stays native. */
 bool session_ensure(void);
 
+/* The rest of the word of SOCKRIG_OPTIONS that begins with `name`, NUL-terminated. False: none. */
+bool session_word(const char *name, char ret_value[PATH_MAX]);
+
 /* Call after an emulated descriptor came to be in this process: net and fault handlers go in. */
 void session_first_descriptor(void);
 
@@ -73,7 +78,8 @@ static inline bool session_attached(void)
 
 static inline bool session_hides(int fd)
 {
-    return session_attached() && fd >= 0 && (fd == shim.hidden.arena || fd == shim.hidden.bell);
+    return session_attached() && fd >= 0 &&
+           (fd == shim.hidden.arena || fd == shim.hidden.bell || fd == shim.hidden.log);
 }
 
 /* A call returned `fd` as a new descriptor: what the table says of that number is old. Returns fd.

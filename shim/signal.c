@@ -152,6 +152,21 @@ static void act_by_default(int number, siginfo_t *info)
     }
 }
 
+/* A recording says when handlers run. */
+static void note_handler(bool begins, const siginfo_t *info, struct emu_trace_open *open)
+{
+    struct emu_task *self = route_enter();
+
+    if (self && begins) {
+        emu_trace_signal(self, info, open);
+    } else if (self) {
+        emu_trace_left(self, open, 0);
+    }
+    if (self) {
+        route_exit(self);
+    }
+}
+
 /* Calls the guest's handler as it was installed. */
 static void call_guest(uint64_t action, int number, siginfo_t *info, void *context)
 {
@@ -174,6 +189,8 @@ static void run_guest(struct shim_thread *thread, uint64_t action, int number, s
     const void *trapped = thread->trapped;
     const char *stack = thread->other_stack;
     size_t stack_size = thread->other_stack_size;
+    struct emu_trace_open open = { .number = UINT64_MAX };
+    bool records = route_is_known(thread) && thread->task.records;
 
     if (route_is_known(thread)) {
         emu_task_interrupt(&thread->task, (action & ACTION_RESTART) != 0);
@@ -190,7 +207,14 @@ static void run_guest(struct shim_thread *thread, uint64_t action, int number, s
     }
     thread->no_cancel = false;
     thread->trapped = NULL;
+    if (EMU_UNLIKELY(records)) {
+        emu_signal_info(info);
+        note_handler(true, info, &open);
+    }
     call_guest(action, number, info, context);
+    if (EMU_UNLIKELY(records)) {
+        note_handler(false, info, &open);
+    }
     thread->no_cancel = no_cancel;
     thread->trapped = trapped;
     if (EMU_UNLIKELY(shim.sud)) {
@@ -300,6 +324,25 @@ void signal_note(int number, const struct sigaction *action)
     atomic_store(&signal_actions[number], word_of(action));
 }
 
+/* Which handlers could interrupt a call that waits: for --faults. */
+static void note_interrupts(int number, const struct sigaction *action)
+{
+    uint64_t bit = bit_of(number);
+    bool handled = action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN &&
+                   !signal_is_fault(number);
+
+    if (handled) {
+        atomic_fetch_or(&shim.process.handlers, bit);
+    } else {
+        atomic_fetch_and(&shim.process.handlers, ~bit);
+    }
+    if (handled && !(action->sa_flags & SA_RESTART)) {
+        atomic_fetch_or(&shim.process.handlers_final, bit);
+    } else {
+        atomic_fetch_and(&shim.process.handlers_final, ~bit);
+    }
+}
+
 long signal_set(int number, const struct sigaction *action, struct sigaction *ret_old)
 {
     struct kernel_action set = { 0 };
@@ -322,6 +365,9 @@ long signal_set(int number, const struct sigaction *action, struct sigaction *re
         }
     }
     result = RAW4(SYS_rt_sigaction, number, action ? &set : NULL, &old, sizeof set.mask);
+    if (result == 0 && action) {
+        note_interrupts(number, action);
+    }
     if (result == 0 && ret_old) {
         show_old(&old, word, ret_old);
     }

@@ -51,25 +51,25 @@ static int safe_copy(int fd)
     return fcntl(source, F_DUPFD_CLOEXEC, FD_SAFE);
 }
 
-/* 0 and 1 are as asked for, 2 stays, 3 and 4 are ours; the session's two cross the exec as well. */
+/* 0 and 1 are as asked for, 2 stays, 3 and 4 are ours; the session's cross the exec as well. */
 static void arrange_descriptors(const struct helper_command *command, int ready, int lifeline)
 {
     const struct emu_hidden hidden = emu_session_hidden();
-    const int session[] = { hidden.arena, hidden.bell };
-    int flags[2];
+    const int session[] = { hidden.arena, hidden.bell, hidden.log };
+    int flags[3];
     const int input = safe_copy(command->input);
     const int output = safe_copy(command->output);
     const int safe_ready = safe_copy(ready);
     const int safe_lifeline = safe_copy(lifeline);
 
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         flags[i] = fcntl(session[i], F_GETFD);
     dup2(input, 0);
     dup2(output, 1);
     dup2(safe_ready, HELPER_READY_FD);
     dup2(safe_lifeline, HELPER_LIFELINE_FD);
     close_range(HELPER_LIFELINE_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         if (flags[i] >= 0)
             fcntl(session[i], F_SETFD, flags[i]);
     }

@@ -38,6 +38,8 @@ const char run_options_help[] =
     "                              vsock, inet, inet6, ...; TYPE: stream, dgram, seqpacket, raw\n"
     "  --unmodeled=refuse|native   all that isn't modeled at once; never touches vsock\n"
     "  --allow-native              PROG itself may be static or setuid\n"
+    "  --sandbox                   refuse all that isn't modeled, by seccomp also what passes the\n"
+    "                              library; --host-unix=deny; --error-exitcode 1\n"
     "  --host-unix=allow|deny|GLOB  connects to unix sockets of programs outside the session;\n"
     "                              GLOB: to these names alone, @ begins abstract ones   [allow]\n"
     "  --net=redirect|sud|off      how calls inside libc are caught   [redirect]\n"
@@ -67,10 +69,24 @@ const char run_options_help[] =
     "  --sock-buffer SIZE          SO_SNDBUF of new AF_UNIX sockets: 4608 at least; at most twice\n"
     "                              /proc/sys/net/core/wmem_max\n"
     "  --vsock-credit SIZE         of new AF_VSOCK sockets: bytes that may be unread   [256K]\n"
+    "  --faults=none|legal|harsh   calls take longer, new pipes and buffers are small, waits are\n"
+    "                              interrupted where a handler could: all that Linux may do\n"
+    "                              itself, harsh: more often   [none]\n"
+    "  --seed N                    what faults choose   [a new one for each run]\n"
     "  --backlog N                 the longest backlog that listen() can ask for\n"
     "Watch\n"
     "  --timeout DUR               after 10ms, 30s, 5m, 1h (or seconds) say who waits for what,\n"
     "                              end all processes, and exit with 124\n"
+    "  --on-deadlock=report|kill   say who waits for whom, and go on, or end all processes and\n"
+    "                              exit with 124   [kill when proven, report for --hang-timeout]\n"
+    "  --hang-timeout DUR          when nothing has moved for so long it may be a deadlock, too\n"
+    "  --record DIR                record every emulated call there, for `sockrig trace DIR`\n"
+    "  --record-bytes SIZE         of what a call moves at most so much is recorded: 16 to 32K;\n"
+    "                              what is cut is known by its length alone   [4K]\n"
+    "  --record-size SIZE          the recording stops, and PROG goes on, when it is so large:\n"
+    "                              from 1M on   [1G]\n"
+    "  --error-exitcode N          exit with N when something was found: a refused call or\n"
+    "                              program, a deadlock\n"
     "  --report[=FILE]             all refusals, native sockets, switches, objects left\n"
     "  --json                      the report as JSON\n"
     "  --verify                    compare with the kernel when a process ends; 125: they differ\n"
@@ -97,6 +113,11 @@ enum option_id {
     OPTION_CID,
     OPTION_WAIT,
     OPTION_TIMEOUT,
+    OPTION_HANG_TIMEOUT,
+    OPTION_SANDBOX,
+    OPTION_ERROR_EXITCODE,
+    OPTION_ON_DEADLOCK,
+    OPTION_RECORD,
     OPTION_REPORT,
     OPTION_JSON,
     OPTION_NOTIFY,
@@ -116,6 +137,8 @@ static const struct option long_options[] = {
     { "sock-buffer", required_argument, NULL, OPTION_CORE },
     { "vsock-credit", required_argument, NULL, OPTION_CORE },
     { "backlog", required_argument, NULL, OPTION_CORE },
+    { "faults", required_argument, NULL, OPTION_CORE },
+    { "seed", required_argument, NULL, OPTION_CORE },
     { "host-unix", required_argument, NULL, OPTION_CORE },
     { "exclude-caller", required_argument, NULL, OPTION_CORE },
     { "squeeze", no_argument, NULL, OPTION_SQUEEZE },
@@ -127,6 +150,13 @@ static const struct option long_options[] = {
     { "bridge", required_argument, NULL, OPTION_BRIDGE },
     { "hybrid", required_argument, NULL, OPTION_HYBRID },
     { "timeout", required_argument, NULL, OPTION_TIMEOUT },
+    { "hang-timeout", required_argument, NULL, OPTION_HANG_TIMEOUT },
+    { "sandbox", no_argument, NULL, OPTION_SANDBOX },
+    { "error-exitcode", required_argument, NULL, OPTION_ERROR_EXITCODE },
+    { "on-deadlock", required_argument, NULL, OPTION_ON_DEADLOCK },
+    { "record", required_argument, NULL, OPTION_RECORD },
+    { "record-bytes", required_argument, NULL, OPTION_CORE },
+    { "record-size", required_argument, NULL, OPTION_CORE },
     { "report", optional_argument, NULL, OPTION_REPORT },
     { "json", no_argument, NULL, OPTION_JSON },
     { "notify", optional_argument, NULL, OPTION_NOTIFY },
@@ -165,6 +195,8 @@ static const struct {
     { "pipe-capacity", "give 4K to 1M" },
     { "vsock-credit", "give a size from 128 on, as 4K or 256K" },
     { "backlog", "give a number from 1 on" },
+    { "record-bytes", "give a size from 16 to 32K" },
+    { "record-size", "give a size from 1M on, as 64M or 4G" },
     { "host-unix", "give allow, deny, or a pattern as /run/*, shorter than 108 bytes" },
     { "exclude-caller", "give a pattern as libcheck.so* or /opt/*, shorter than 128 bytes" },
     { "sock-buffer", "give a size from 4608 on, as 8K or 1M" },
@@ -225,16 +257,39 @@ static uint64_t duration_of(const char *text)
     return 0;
 }
 
-static bool set_timeout(struct source *source, const char *value)
+static bool set_duration(struct source *source, const char *name, const char *value,
+                         uint64_t *ret_ns)
 {
     const uint64_t ns = duration_of(value);
 
     if (ns == 0)
         return complain(source,
-                        "bad value in --timeout=%.200s: give a time above 0 as 10ms, 30s, 5m or "
+                        "bad value in --%s=%.200s: give a time above 0 as 10ms, 30s, 5m or "
                         "1h; a number alone is seconds",
-                        value);
-    source->options.timeout_ns = ns;
+                        name, value);
+    *ret_ns = ns;
+    return true;
+}
+
+static bool set_error_exitcode(struct source *source, const char *value)
+{
+    char *end;
+    const long code = strtol(value, &end, 10);
+
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || code < 1 || code > 255)
+        return complain(source, "bad value in --error-exitcode=%.200s: give 1 to 255", value);
+    source->options.error_exitcode = (int)code;
+    return true;
+}
+
+static bool set_on_deadlock(struct source *source, const char *value)
+{
+    if (strcmp(value, "report") == 0)
+        source->options.on_deadlock = RUN_DEADLOCK_REPORT;
+    else if (strcmp(value, "kill") == 0)
+        source->options.on_deadlock = RUN_DEADLOCK_KILL;
+    else
+        return complain(source, "bad value in --on-deadlock=%.200s: report or kill", value);
     return true;
 }
 
@@ -318,6 +373,18 @@ static bool set_report_file(struct source *source, const char *value)
     return true;
 }
 
+static bool set_record(struct source *source, const char *value)
+{
+    char *copy = *value != '\0' ? strdup(value) : NULL;
+
+    if (copy == NULL)
+        return complain(source, "--record: %s",
+                        *value != '\0' ? strerror(errno) : "needs the name of a folder");
+    free(source->options.record);
+    source->options.record = copy;
+    return true;
+}
+
 /* `value` may be NULL: the form for which a notifier finds the type by itself. */
 static bool set_notify(struct source *source, const char *value)
 {
@@ -361,7 +428,13 @@ static bool apply(struct source *source, int id, const char *name, const char *v
     case OPTION_WAIT: return set_wait(source, value);
     case OPTION_BRIDGE: return add_bridge(source, value);
     case OPTION_HYBRID: return set_hybrid(source, value);
-    case OPTION_TIMEOUT: return set_timeout(source, value);
+    case OPTION_TIMEOUT: return set_duration(source, "timeout", value, &source->options.timeout_ns);
+    case OPTION_HANG_TIMEOUT:
+        return set_duration(source, "hang-timeout", value, &source->options.hang_ns);
+    case OPTION_SANDBOX: source->options.sandbox = true; return true;
+    case OPTION_ERROR_EXITCODE: return set_error_exitcode(source, value);
+    case OPTION_ON_DEADLOCK: return set_on_deadlock(source, value);
+    case OPTION_RECORD: return set_record(source, value);
     case OPTION_REPORT:
         if (value != NULL && *value == '\0')
             return complain(source, "--report= needs a file name");
@@ -491,6 +564,8 @@ bool run_options_parse(int argc, char **argv, const char *environment,
 
 void run_options_fini(struct run_options *options)
 {
+    free(options->record);
+    options->record = NULL;
     free(options->report_file);
     options->report_file = NULL;
     free(options->on_ready);

@@ -10,17 +10,25 @@
 
 #define RUN_BRIDGES_MAX 32 /* of one run */
 
+/* --on-deadlock. By default what is proven ends the run, and what is suspected is reported. */
+enum run_deadlock { RUN_DEADLOCK_DEFAULT, RUN_DEADLOCK_REPORT, RUN_DEADLOCK_KILL };
+
 enum run_request { RUN_PROGRAM, RUN_HELP, RUN_VERSION };
 
 struct run_options {
     enum run_request request;
     struct emu_options emu; /* what the session gets */
+    char *record;           /* --record: a folder; NULL: none; owned */
     bool report;            /* --report: all that happened, not refusals alone */
     char *report_file;      /* ... into this file; NULL: stderr; owned */
     bool json;
     bool verbose;
-    bool wait_all;        /* --wait=all: end when all that PROG started has ended */
-    uint64_t timeout_ns;  /* --timeout; 0: none */
+    bool wait_all;       /* --wait=all: end when all that PROG started has ended */
+    uint64_t timeout_ns; /* --timeout; 0: none */
+    uint64_t hang_ns;    /* --hang-timeout; 0: none */
+    bool sandbox;        /* --sandbox */
+    int error_exitcode;  /* --error-exitcode: of a run with findings; 0: PROG's own */
+    enum run_deadlock on_deadlock;
     const char *notify;   /* --notify: its form, as NOTIFY_SOCKET begins; NULL: not asked for */
     char *on_ready;       /* --on-ready: a command for sh -c; NULL: none; owned */
     bool on_command_line; /* an option stood there that is no business of a run inside a session */

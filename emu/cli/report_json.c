@@ -11,7 +11,8 @@
  *      "left": {"descriptions": 0, "bufs": 0, "waiters": 0, "objects": 0},
  *      "timeout": {...}}
  *
- * "timeout" is there when the time limit ended the run: report_waits_json.c.
+ * "timeout" is there when the time limit ended the run, "deadlock" or "hang" when one was found:
+ * waits/json.c.
  *
  * What isn't known is left out of its event. Names of files and programs are bytes, not text: what
  * isn't UTF-8 in them becomes U+FFFD, so that the output is always JSON (RFC 8259, 8.1).
@@ -116,6 +117,9 @@ static void print_event(const struct emu_report *entry, FILE *file)
 
 void report_print_json(const struct report *report, FILE *file)
 {
+    static const char *const causes[] = {
+        [WAITS_TIME] = "timeout", [WAITS_DEADLOCK] = "deadlock", [WAITS_HANG] = "hang"
+    };
     const struct emu_session_counts *left = &report->left;
 
     fprintf(file, "{\"version\": \"%s\", \"events\": [", SOCKRIG_VERSION);
@@ -130,7 +134,7 @@ void report_print_json(const struct report *report, FILE *file)
             left->descriptions, left->bufs, left->waiters);
     fprintf(file, ", \"objects\": %u}", report_objects_left(report));
     if (report->waits != NULL) {
-        fputs(", \"timeout\": ", file);
+        fprintf(file, ", \"%s\": ", causes[report->waits->cause]);
         waits_print_json(report->waits, file);
     }
     fputs("}\n", file);

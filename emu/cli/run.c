@@ -32,18 +32,22 @@
 #include "notify/notify.h"
 #include "options.h"
 #include "reach.h"
+#include "record.h"
+#include "repeat.h"
 #include "report.h"
 #include "run_end.h"
 #include "run_helpers.h"
 #include "run_program.h"
 #include "run_session.h"
 #include "run_watch.h"
+#include "sandbox.h"
 #include "waits/waits.h"
 #include "watcher.h"
 
 /* What one `run` is made of. */
 struct run {
     struct run_options options;
+    char *const *argv; /* the command line: "run" and all that follows */
     char program[PATH_MAX];
     char library[PATH_MAX];
     bool reachable; /* PROG itself will be in the session */
@@ -60,6 +64,7 @@ struct run {
     FILE *report; /* --report=FILE, or stderr */
     pid_t child;
     struct waits waits; /* what --timeout found */
+    bool findings;      /* what --error-exitcode is for */
 };
 
 /* ---- Before PROG runs ---- */
@@ -136,6 +141,10 @@ static int enter_session(struct run *run)
     emu_task_enter(&run->task, &run->process);
     if (run->session.joined)
         report_note(&run->before);
+    if (run->options.record != NULL)
+        result = record_write_meta(&run->options, run->argv);
+    if (result != 0)
+        return fail(EXIT_OWN_FAILURE, "--record: %s: %s", run->options.record, strerror(result));
     result = run_program_set_environment(run->library, emu_session_hidden().arena);
     if (result == 0)
         result = set_cid(run);
@@ -219,6 +228,7 @@ static void let_go(const struct run *run)
                                   run->signals,
                                   hidden.bell,
                                   hidden.arena,
+                                  hidden.log,
                                   fileno(run->report),
                                   run->watcher.pidfd,
                                   session->registry.folder,
@@ -279,11 +289,14 @@ static bool is_own(void *context, pid_t pid)
 }
 
 /* --wait=all: whom PROG has left behind. */
-static size_t find_left(const struct run *run, int32_t *ret_pids)
+static size_t find_left(struct run *run, int32_t *ret_pids)
 {
     const struct run_tree tree = run_tree_of(run->child, &run->session);
 
-    return run->options.wait_all ? run_tree_rest(&tree, ret_pids) : 0;
+    if (!run->options.wait_all)
+        return 0;
+    emu_process_sweep_dead(&run->task); /* of who has no description the watcher needn't know */
+    return run_tree_rest(&tree, ret_pids);
 }
 
 static bool left(void *context)
@@ -306,11 +319,10 @@ static void hurry(void *context, int number)
         notify_hurry(&run->notify);
 }
 
-/* The time limit is reached: says who waits for what, while all of them still do. */
-static void time_up(void *context)
+/* Who waits for what, of the run's processes but our own helpers. */
+static void look_at_all(struct run *run, enum waits_cause cause, uint64_t limit_ns)
 {
     static int32_t pids[RUN_TREE_MAX];
-    struct run *run = context;
     const struct run_tree tree = run_tree_of(run->child, &run->session);
     const size_t found = run_tree_find(&tree, pids);
     size_t count = 0;
@@ -319,14 +331,50 @@ static void time_up(void *context)
         if (!is_own(run, pids[i]))
             pids[count++] = pids[i];
     }
-    run->waits.limit_ns = run->options.timeout_ns;
+    waits_fini(&run->waits);
+    run->waits.cause = cause;
+    run->waits.limit_ns = limit_ns;
     waits_collect(&run->waits, pids, count);
-    notify_hurry(&run->notify);
-    end_notify(run);
+}
+
+static void say_who_waits(const struct run *run)
+{
     if (run->options.json && run->report == stderr)
         return; /* the JSON object holds it, and shall be all that is there */
     waits_print(&run->waits, stderr);
+    repeat_print(run->argv, &run->options, stderr);
     fflush(stderr);
+}
+
+/* The time limit is reached: says who waits for what, while all of them still do. */
+static void time_up(void *context)
+{
+    struct run *run = context;
+
+    look_at_all(run, WAITS_TIME, run->options.timeout_ns);
+    notify_hurry(&run->notify);
+    end_notify(run);
+    say_who_waits(run);
+}
+
+/* A deadlock, or what looks like one: says so once. True when all are to be ended. */
+static bool stuck(void *context, const struct lookout *lookout, enum waits_cause cause)
+{
+    struct run *run = context;
+    const bool ends = cause == WAITS_DEADLOCK ? run->options.on_deadlock != RUN_DEADLOCK_REPORT
+                                              : run->options.on_deadlock == RUN_DEADLOCK_KILL;
+
+    look_at_all(run, cause, run->options.hang_ns);
+    if (cause == WAITS_DEADLOCK && !lookout_confirm(lookout, &run->waits)) {
+        waits_fini(&run->waits); /* somebody came from outside */
+        return false;
+    }
+    if (ends) {
+        notify_hurry(&run->notify);
+        end_notify(run);
+    }
+    say_who_waits(run);
+    return ends;
 }
 
 /* `sockrig sessions rm` ends the run. */
@@ -371,14 +419,18 @@ static int say(struct run *run)
     static struct report report; /* large */
 
     report_collect(&report, &run->before);
-    if (run->waits.limit_ns > 0)
+    if (run->waits.cause != WAITS_NONE)
         report.waits = &run->waits;
     else if (report.left.processes_joined == run->before.joined && run->reachable)
         return fail(EXIT_OWN_FAILURE,
                     "%s: %s wasn't loaded into it (see LD_DEBUG=libs in ld.so(8))", run->program,
                     run->library);
+    run->findings = report_has_refusals(&report) || run->waits.cause == WAITS_DEADLOCK ||
+                    run->waits.cause == WAITS_HANG;
     report.left.processes_joined -= run->helpers.started; /* they are no processes of the user's */
     print_report(run, &report);
+    if (run->options.record != NULL && (!run->options.json || run->report != stderr))
+        record_say(&run->options, run->options.report || run->options.verbose);
     if (run->options.emu.verify && report_has_faults(&report)) {
         report_print(&report, stderr);
         return fail(EXIT_OWN_FAILURE, "--verify: the emulator is at fault");
@@ -405,6 +457,15 @@ static int repeat(int status)
     return 128 + WTERMSIG(status); /* the first process of a namespace is still here: signal(7) */
 }
 
+/* PROG failed, and what was done to it may be why. */
+static void say_how_to_repeat(const struct run *run)
+{
+    if (run->options.json && run->report == stderr)
+        return;
+    fail(0, "failed under --faults");
+    repeat_print(run->argv, &run->options, stderr);
+}
+
 static int supervise(struct run *run)
 {
     if (run->options.wait_all)
@@ -421,6 +482,9 @@ static int supervise(struct run *run)
                                      .session = &run->session,
                                      .watcher = &run->watcher,
                                      .limit_ns = run->options.timeout_ns,
+                                     .deadlocks = true,
+                                     .hang_ns = run->options.hang_ns,
+                                     .stuck = stuck,
                                      .time_up = time_up,
                                      .removed = removed,
                                      .left = left,
@@ -437,13 +501,18 @@ static int supervise(struct run *run)
     run_helpers_end(&run->helpers, &run->task);
     watcher_release(&run->watcher);
     run_session_close(&run->session);
-    if (status < 0 && status != RUN_WATCH_TIME_UP)
+    if (status < 0 && status != RUN_WATCH_TIME_UP && status != RUN_WATCH_STUCK)
         return fail(EXIT_OWN_FAILURE, "can't watch %s: %s", run->program, strerror(-status));
     emu_process_sweep(&run->task, child);
     emu_process_sweep_dead(&run->task);
     const int failure = say(run);
+    const bool finding = run->options.error_exitcode != 0 && run->findings;
     waits_fini(&run->waits);
-    if (status == RUN_WATCH_TIME_UP)
+    if (run->options.emu.faults != EMU_FAULTS_NONE && status > 0)
+        say_how_to_repeat(run);
+    if (finding && failure == 0)
+        return run->options.error_exitcode;
+    if (status == RUN_WATCH_TIME_UP || status == RUN_WATCH_STUCK)
         return failure != 0 ? failure : EXIT_TIME_UP;
     return failure != 0 && !WIFSIGNALED(status) ? failure : repeat(status);
 }
@@ -501,6 +570,7 @@ int run_main(int argc, char **argv)
     static struct run run; /* large */
     char message[RUN_OPTIONS_MESSAGE];
 
+    run.argv = argv;
     fill_standard_fds();
     if (!run_options_parse(argc, argv, getenv("SOCKRIG_OPTIONS"), &run.options, message))
         return fail(EXIT_OWN_FAILURE, "%s\nTry 'sockrig run --help'.", message);
@@ -508,6 +578,13 @@ int run_main(int argc, char **argv)
     case RUN_HELP: return fputs(run_options_help, stdout) < 0 ? EXIT_OWN_FAILURE : 0;
     case RUN_VERSION: return printf("sockrig %s\n", SOCKRIG_VERSION) < 0 ? EXIT_OWN_FAILURE : 0;
     case RUN_PROGRAM: break;
+    }
+    run.options.emu.seed = repeat_choose_seed(&run.options.emu);
+    if (run.options.sandbox) {
+        sandbox_set_options(&run.options.emu);
+        run.inherited.sandbox = &run.options.emu;
+        if (run.options.error_exitcode == 0)
+            run.options.error_exitcode = 1;
     }
     const int result = run_program(&run, argv);
     run_options_fini(&run.options);

@@ -263,6 +263,7 @@ int run_tree_end(struct emu_task *self, const struct run_tree *tree)
     int status = -1;
 
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    emu_process_sweep_dead(self); /* their pids may be other processes' by now */
     find_new(&doomed, tree);
     send_all(&doomed, 0, SIGTERM);
     send_all(&doomed, 0, SIGCONT); /* a stopped one would never see it */

@@ -14,12 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "reach.h"
 #include "run_session.h"
+#include "sandbox.h"
 #include "sanitizer.h"
 
 int run_program_find(const char *name, char *ret_path)
@@ -148,16 +148,15 @@ static int prepare_preload(const char *path)
 
 /* In the child. Never returns. */
 static void become(const char *path, char **argv, const struct run_inherited *inherited,
-                   int error_pipe, pid_t parent)
+                   int error_pipe)
 {
     int error = 0;
 
     sigaction(SIGCHLD, &inherited->child_action, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) /* it died before the line above */
-        _exit(EXIT_OWN_FAILURE);
     sigprocmask(SIG_SETMASK, &inherited->mask, NULL);
     error = prepare_preload(path);
+    if (error == 0 && inherited->sandbox != NULL)
+        error = sandbox_install(inherited->sandbox);
     if (error == 0) {
         execvp(path, argv); /* a path, but a text file without #! is a script as everywhere */
         error = errno;
@@ -169,7 +168,6 @@ static void become(const char *path, char **argv, const struct run_inherited *in
 
 pid_t run_program_start(const char *path, char **argv, const struct run_inherited *inherited)
 {
-    const pid_t parent = getpid();
     int error_pipe[2];
     int error = 0;
 
@@ -183,7 +181,7 @@ pid_t run_program_start(const char *path, char **argv, const struct run_inherite
         return -error;
     }
     if (child == 0)
-        become(path, argv, inherited, error_pipe[1], parent);
+        become(path, argv, inherited, error_pipe[1]);
 
     close(error_pipe[1]);
     const ssize_t size = read(error_pipe[0], &error, sizeof error); /* all signals are blocked */

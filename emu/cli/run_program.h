@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "emu.h"
+
 #define EXIT_TIME_UP        124 /* as timeout(1) */
 #define EXIT_OWN_FAILURE    125 /* of sockrig itself: coreutils' numbers, see env(1) */
 #define EXIT_CANNOT_EXECUTE 126
@@ -35,12 +37,12 @@ int run_program_set_environment(const char *library, int arena);
 /* What the child gets back before it becomes PROG: as it was when sockrig started. */
 struct run_inherited {
     sigset_t mask;
-    struct sigaction child_action; /* SIGCHLD's */
+    struct sigaction child_action;     /* SIGCHLD's */
+    const struct emu_options *sandbox; /* --sandbox: the options that open it; NULL: none */
 };
 
 /*
- * Forks and starts the program at `path`. It dies with its parent: whoever kills sockrig means
- * PROG.
+ * Forks and starts the program at `path`.
  *
  * Returns its pid (>= 0), or -errno: fork's or exec's (no child is left then).
  */

@@ -66,6 +66,15 @@ static int make(struct run_session *session, const struct run_options *options)
     hidden.bell = move_up(hidden.bell);
     emu_session_set_hidden(hidden);
     emu_session_set_options(&options->emu);
+    if (options->record != NULL) {
+        const int log = emu_trace_create(options->record);
+
+        if (log < 0)
+            return fail(EXIT_OWN_FAILURE, "--record: %s: %s", options->record,
+                        log == -EEXIST ? "there is a recording in it" : strerror(-log));
+        hidden.log = move_up(log);
+        emu_session_set_hidden(hidden);
+    }
     session->serve.hidden = hidden;
     return 0;
 }
@@ -176,6 +185,10 @@ static int take_options(const char *name, struct run_options *options)
 {
     static const struct emu_options none;
     struct emu_options theirs;
+
+    if (options->record != NULL)
+        return fail(EXIT_OWN_FAILURE,
+                    "session %s is there already: --record is for the run that makes it", name);
 
     emu_session_get_options(&theirs);
     const struct option_bytes given = bytes_of(&options->emu);
@@ -400,6 +413,8 @@ int run_session_leave(const char *library, char *const *argv)
     hand_over();
     host_syscall(SYS_close, hidden.arena, 0, 0, 0, 0, 0);
     host_syscall(SYS_close, hidden.bell, 0, 0, 0, 0, 0);
+    if (hidden.log >= 0)
+        host_syscall(SYS_close, hidden.log, 0, 0, 0, 0, 0);
     const int64_t error = host_syscall(SYS_execve, (long)"/proc/self/exe", (long)vector,
                                        (long)environ, 0, 0, 0);
     free(vector);

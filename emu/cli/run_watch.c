@@ -1,7 +1,8 @@
 /*
  * run_watch.c - the supervisor: members are watched through pidfds, PROG through its signals
  *
- * Watching. A member rings the bell when it has joined, and gets a pidfd here (members.h).
+ * Watching. A member rings the bell when others may wait for it (announce.h), and gets a pidfd here
+ * (members.h).
  *
  * Of several supervisors one watches, for all (watcher.h). The others have a pidfd of it; when it
  * is gone, one of them goes on, and begins with whoever is a member by then.
@@ -210,14 +211,42 @@ static int end_for(const struct run_watch *watch, int caller)
     return status >= 0 ? status : -EBUSY;
 }
 
-/* Watches until all is over: true; or until the deadline: false. */
-static bool watch_until(const struct run_watch *watch, struct members *members,
-                        uint64_t deadline_ns, int *ret_status)
+/* ---- Deadlocks ---- */
+
+/* True when all are to be ended because of one. */
+static bool is_stuck(const struct run_watch *watch, struct lookout *lookout)
+{
+    static int32_t pids[RUN_TREE_MAX];
+    const uint64_t now = now_ns();
+
+    if (!watch->deadlocks)
+        return false;
+    if (emu_session_news_of_sleeps())
+        lookout_rung(lookout, now);
+    if (lookout->next_ns == 0 || now < lookout->next_ns)
+        return false;
+    const struct run_tree tree = run_tree_of(watch->child, watch->session);
+    const enum waits_cause found = lookout_look(lookout, now, pids, run_tree_find(&tree, pids));
+    return found != WAITS_NONE && watch->stuck(watch->context, lookout, found);
+}
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns == 0 || (b_ns != 0 && b_ns < a_ns) ? b_ns : a_ns;
+}
+
+enum watch_end { WATCH_OVER, WATCH_TIME_UP, WATCH_STUCK };
+
+/* Watches until all is over, or until the deadline, or a deadlock. */
+static enum watch_end watch_until(const struct run_watch *watch, struct members *members,
+                                  struct lookout *lookout, uint64_t deadline_ns, int *ret_status)
 {
     for (;;) { /* ends when the child does, or the time */
-        if (poll(members->fds, members->count, time_left_ms(deadline_ns)) < 0 && errno != EINTR) {
+        const int wait_ms = time_left_ms(earlier(deadline_ns, lookout->next_ns));
+
+        if (poll(members->fds, members->count, wait_ms) < 0 && errno != EINTR) {
             *ret_status = -errno;
-            return true;
+            return WATCH_OVER;
         }
         members_sweep(watch->self, members); /* before new ones: a pid may have been used again */
         if (members->fds[FD_BELL].revents != 0)
@@ -229,23 +258,26 @@ static bool watch_until(const struct run_watch *watch, struct members *members,
         read_signals(watch);
         if (is_over(watch, members)) {
             *ret_status = reap(watch->child);
-            return true;
+            return WATCH_OVER;
         }
         const int caller = members->fds[FD_CALLERS].revents != 0
                                ? registry_serve_step(&watch->session->serve)
                                : -1;
         if (caller >= 0) {
             *ret_status = end_for(watch, caller);
-            return true;
+            return WATCH_OVER;
         }
         if (deadline_ns != 0 && now_ns() >= deadline_ns)
-            return false;
+            return WATCH_TIME_UP;
+        if (is_stuck(watch, lookout))
+            return WATCH_STUCK;
     }
 }
 
 int run_watch(const struct run_watch *watch)
 {
     static struct members members;
+    struct lookout lookout = { .hang_ns = watch->hang_ns };
     const uint64_t deadline_ns = watch->limit_ns > 0 ? now_ns() + watch->limit_ns : 0;
     const int callers = watch->session->serve.registry != NULL ? watch->session->serve.set : -1;
     int status = 0;
@@ -258,12 +290,18 @@ int run_watch(const struct run_watch *watch)
     members.fds[FD_ENDING] = (struct pollfd){ .fd = -1, .events = POLLIN };
     if (watch->watcher->mine)
         members_find(watch->self, &members); /* it may have joined before the first poll */
-    if (!watch_until(watch, &members, deadline_ns, &status)) {
+    lookout_begin(&lookout, now_ns());
+    emu_session_watch_sleeps(watch->deadlocks);
+    const enum watch_end end = watch_until(watch, &members, &lookout, deadline_ns, &status);
+    emu_session_watch_sleeps(false);
+    if (end == WATCH_TIME_UP)
         watch->time_up(watch->context);
+    if (end != WATCH_OVER) {
         const struct run_tree tree = run_tree_of(watch->child, watch->session);
         run_tree_end(watch->self, &tree);
-        status = RUN_WATCH_TIME_UP;
+        status = end == WATCH_TIME_UP ? RUN_WATCH_TIME_UP : RUN_WATCH_STUCK;
     }
+    lookout_fini(&lookout);
     members_fini(&members);
     return status;
 }

@@ -13,6 +13,7 @@
 #include "emu.h"
 
 #include "run_session.h"
+#include "waits/lookout.h"
 #include "watcher.h"
 
 struct run_watch {
@@ -23,6 +24,10 @@ struct run_watch {
     struct run_session *session;
     struct watcher *watcher; /* claimed */
     uint64_t limit_ns;       /* how long the child may run, 0: for ever */
+    bool deadlocks;          /* look for them */
+    uint64_t hang_ns;        /* and for so long a time in which nothing moves, 0: not */
+    /* called when that was found: true when all are to be ended */
+    bool (*stuck)(void *, const struct lookout *, enum waits_cause);
     void (*time_up)(void *); /* called when that is over, before all are ended; with `context` */
     void (*removed)(void *); /* called when somebody removes the session, before the same */
     bool (*left)(void *);    /* called at each event when the child has ended: true while processes
@@ -33,7 +38,8 @@ struct run_watch {
     void *context;
 };
 
-#define RUN_WATCH_TIME_UP INT_MIN /* the time was up; the run's processes are gone */
+#define RUN_WATCH_TIME_UP INT_MIN       /* the time was up; the run's processes are gone */
+#define RUN_WATCH_STUCK   (INT_MIN + 1) /* `stuck` said so; they are gone as well */
 
 /* The signals that must be blocked, and come through the signalfd. */
 void run_watch_signals(sigset_t *ret_signals);
@@ -44,7 +50,8 @@ void run_watch_signals(sigset_t *ret_signals);
  * it that dies, which wakes those who wait for it.
  *
  * Requires: an attached session.
- * Returns the child's wait status; RUN_WATCH_TIME_UP; or -errno: it can't be watched.
+ * Returns the child's wait status; RUN_WATCH_TIME_UP; RUN_WATCH_STUCK; or -errno: it can't be
+ * watched.
  */
 int run_watch(const struct run_watch *watch);
 

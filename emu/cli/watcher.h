@@ -3,7 +3,8 @@
  *
  * One does, for all. The role is a lock (POSIX, of the process) on the arena's first byte, so the
  * kernel gives it back when its holder dies, however that happens; the others watch the holder's
- * pidfd, and whoever gets the lock next goes on.
+ * pidfd, and whoever gets the lock next goes on. Where there is none left, a member starts a
+ * reaper, which takes the same lock (shim/reaper.c).
  *
  * Invariants: the session's header names a watcher only while that process holds the lock, or is
  * dead. A process drops the lock by closing any descriptor of the arena (fcntl(2)), so it keeps

@@ -10,7 +10,7 @@
 
 static const char arena_magic[8] = "sockrig";
 
-struct arena *arena;
+EMU_START_DATA struct arena *arena;
 
 /* FNV-1a over sizes and offsets: builds whose arenas look different refuse each other. */
 static uint64_t layout_signature(void)
@@ -54,7 +54,7 @@ int arena_create(void)
     }
     arena->header.size = EMU_ARENA_SIZE;
     arena->header.signature = layout_signature();
-    arena->header.hidden = (struct emu_hidden){ .arena = fd, .bell = -1 };
+    arena->header.hidden = (struct emu_hidden){ .arena = fd, .bell = -1, .log = -1 };
     memcpy(arena->header.magic, arena_magic, sizeof arena_magic);
     return fd;
 }

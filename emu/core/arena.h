@@ -41,19 +41,42 @@ struct passage_journal {
     uint32_t bytes;   /* that leave `from` then */
 };
 
+enum { SLEEPS_UNWATCHED, SLEEPS_WATCHED, SLEEPS_NEW };
+
+/* Recording: trace.h. All but atomics is written before anybody else joins. */
+#define TRACE_FREE_WINDOWS 64
+struct trace_control {
+    uint32_t on;              /* 1: this session is recorded */
+    uint32_t clock;           /* enum trace_clock */
+    uint32_t window[2];       /* bytes of a task's first one, and of the next */
+    uint32_t side;            /* bytes that one half of a record may take: its begin, its end */
+    uint32_t data;            /* bytes that a call's buffers are recorded up to */
+    _Atomic uint32_t stopped; /* enum trace_stopped */
+    _Atomic int32_t error;
+    _Atomic uint32_t tasks; /* that have recorded */
+    uint64_t start_ticks;   /* one moment by two clocks */
+    uint64_t start_monotonic_ns;
+    uint64_t session;      /* what each piece of the file repeats */
+    uint64_t file;         /* the log's inode: its number may be somebody else's by now */
+    uint64_t limit;        /* bytes of the file */
+    _Atomic uint64_t end;  /* of the file, as far as it is taken */
+    _Atomic uint64_t lost; /* records that weren't written */
+    _Atomic uint64_t free[2][TRACE_FREE_WINDOWS]; /* offsets of windows that nobody has; or 0 */
+};
+
 struct arena_header {
     char magic[8];
     uint64_t signature;
     uint64_t size;
     struct emu_options options; /* the session's; written before anybody else joins */
-    struct emu_hidden hidden;   /* numbers of the arena's and the bell's descriptors */
+    struct emu_hidden hidden;   /* numbers of the session's descriptors */
     uint64_t bell_object;       /* the bell's inode: its number may be the guest's by now */
     _Atomic uint32_t bell_mute; /* 1: somebody can't ring by name: bell.h */
     _Atomic int32_t watcher;    /* pid of who watches members, or 0 */
     _Atomic int32_t watcher_bell;
     _Atomic uint64_t watcher_object; /* the inode of its bell: its pid may be somebody else's */
-    _Atomic int32_t reaper;        /* of a bare session: its pid; -1: it is being started, or can't
-                                      be; 0: there is none */
+    _Atomic uint32_t sleeps;         /* SLEEPS_*: does the watcher want to know of long sleeps? */
+    _Atomic int32_t reaper;        /* its pid; < 0: of who starts one, or can't; 0: there is none */
     _Atomic int32_t reaper_parent; /* who started it */
     _Atomic uint32_t reaper_leave; /* 1: its parent ends, and waits for it */
     _Atomic uint32_t joined;       /* processes that ever joined */
@@ -81,19 +104,19 @@ struct arena_header {
     struct outer_lock rights_lock;  /* which descriptions are in flight: rights.h */
     struct outer_lock passage_lock; /* the journal, and starting to use it: passage.h */
     struct passage_journal passage;
+    struct trace_control trace;
     struct pool chunks[ARENA_CHUNK_CLASSES];
 };
 
 /* Offsets of everything; never instantiated, the mapping is cast to it. */
 struct arena {
     _Alignas(4096) struct arena_header header;
+#define SECTION(name, size, count)                       \
+    _Alignas(4096) _Atomic uint32_t name##_links[count]; \
+    _Alignas(4096) char name[(uint64_t)(size) * (count)];
+#include "arena.def"
+#undef SECTION
     _Atomic uint32_t chunk_links[ARENA_CHUNK_UNITS];
-#define SECTION(name, size, count) _Atomic uint32_t name##_links[count];
-#include "arena.def"
-#undef SECTION
-#define SECTION(name, size, count) _Alignas(4096) char name[(uint64_t)(size) * (count)];
-#include "arena.def"
-#undef SECTION
     _Alignas(4096) char data[];
 };
 

@@ -28,7 +28,7 @@ struct target {
     int kind; /* F_OWNER_* */
     int32_t pid;
     int32_t group;  /* F_OWNER_TID: its process */
-    uint32_t start; /* low bits of host_process_start() */
+    uint32_t start; /* low bits of host_process_mark() */
 };
 
 #define MARK                0x5161b0de
@@ -48,7 +48,7 @@ static_assert(POLL_INFO_AT + sizeof(struct poll_info) <= 48, "struct kernel_sigi
 
 static uint32_t start_of(int32_t pid)
 {
-    return (uint32_t)host_process_start(pid);
+    return (uint32_t)host_process_mark(pid);
 }
 
 /* The process that a thread belongs to: this one, or another member; 0: unknown. */
@@ -155,7 +155,7 @@ static bool is_member(int32_t pid, uint32_t start)
     for (uint32_t slot = 0; slot < used; slot++) {
         const struct process_record *record = process_at(slot);
         uint32_t kind = PROCESS_KIND(atomic_load_explicit(&record->state, memory_order_relaxed));
-        uint64_t began = atomic_load(&record->start);
+        uint64_t began = atomic_load(&record->mark);
 
         if (atomic_load(&record->pid) == pid &&
             (kind == PROCESS_LIVE || kind == PROCESS_EXPECTED)) {

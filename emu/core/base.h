@@ -13,6 +13,12 @@
 #define EMU_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define EMU_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/*
+ * For small variables that every process touches when it starts: in pages that the loader has
+ * written to already, and not spread over the zero pages of the large tables.
+ */
+#define EMU_START_DATA __attribute__((section(".data.start")))
+
 /* Ends the process with a message on the kernel's stderr: an invariant of the emulator is broken.
  */
 _Noreturn void base_assert_failed(const char *text, const char *file, int line);

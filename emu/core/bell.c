@@ -62,7 +62,7 @@ static void note_used(uint32_t slot)
  * Whether a task may sleep on this number still, although the guest has closed it: as long as it
  * stays closed, poll says so to who is rung (fs/select.c:do_pollfd looks a number up each time).
  */
-static bool is_slept_on(int fd)
+bool bell_has_number(int fd)
 {
     uint32_t used = atomic_load(&end);
 
@@ -83,7 +83,7 @@ static int make_bell(struct host_bell *ret_bell, uint64_t *ret_name)
         int rc = ret_name ? host_bell_open(above, ret_bell, ret_name)
                           : host_bell_sender(above, ret_bell);
 
-        if (rc < 0 || EMU_LIKELY(!is_slept_on(ret_bell->fd))) {
+        if (rc < 0 || EMU_LIKELY(!bell_has_number(ret_bell->fd))) {
             return rc;
         }
         host_close(ret_bell->fd);
@@ -141,7 +141,7 @@ static int session_bell(uint32_t slot)
     if (watch < 0) {
         note_used(slot);
         watch = fifo_stands() ? host_bell_watch(arena->header.hidden.bell) : -1;
-        if (watch >= 0 && is_slept_on(watch)) {
+        if (watch >= 0 && bell_has_number(watch)) {
             host_close(watch);
             watch = -1;
         }
@@ -176,11 +176,15 @@ static int64_t remaining_ns(uint64_t deadline_ns)
     return deadline_ns > now ? (int64_t)(deadline_ns - now) : 0;
 }
 
-/* `deaf`: nobody can be sure to be heard, or there are too many entries for a bell among them. */
-static int64_t poll_now(struct emu_task *self, const struct bell_wait *wait, bool deaf)
+/*
+ * With `own` entries of ours. 0: nobody can be sure to be heard, or there are too many entries for
+ * a bell among them.
+ */
+static int64_t poll_now(struct emu_task *self, const struct bell_wait *wait, nfds_t own)
 {
-    nfds_t count = deaf ? wait->count : wait->count + BELL_ROOM;
+    nfds_t count = wait->count + own;
     int64_t limit_ns = remaining_ns(wait->deadline_ns);
+    bool deaf = own == 0;
     int64_t rc;
 
     deaf = deaf && (limit_ns < 0 || limit_ns > EMU_DEAF_NS);
@@ -197,15 +201,19 @@ static int64_t poll_now(struct emu_task *self, const struct bell_wait *wait, boo
 static int64_t sleep_announced(struct emu_task *self, const struct bell_wait *wait, bool named)
 {
     struct pollfd *bells = wait->fds + wait->count;
+    nfds_t own;
     int64_t rc;
 
     bells[1] = (struct pollfd){ session_bell(self->record - 1), POLLIN, 0 };
+    bells[2] = (struct pollfd){ wait->also, POLLIN, 0 };
     if (atomic_load(wait->word) != wait->expected) {
         return -EAGAIN; /* as the futex says */
     }
-    rc = poll_now(self, wait, bells[1].fd < 0 && !named);
+    own = wait->also >= 0 ? BELL_ROOM : BELL_ROOM - 1;
+    rc = poll_now(self, wait, bells[1].fd < 0 && !named ? 0 : own);
     if (EMU_UNLIKELY(rc == -EINVAL)) { /* more entries than RLIMIT_NOFILE: ours were too many */
-        rc = poll_now(self, wait, true);
+        rc = own == BELL_ROOM ? poll_now(self, wait, BELL_ROOM - 1) : rc;
+        rc = rc == -EINVAL ? poll_now(self, wait, 0) : rc;
     }
     return rc;
 }

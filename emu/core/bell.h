@@ -27,7 +27,7 @@ struct bell {
     _Atomic uint64_t name;    /* of the task's socket, for host_bell_send(); 0: it has none */
 };
 
-#define BELL_ROOM 2 /* entries behind the caller's that bell_sleep() needs */
+#define BELL_ROOM 3 /* entries behind the caller's that bell_sleep() needs */
 
 /* What a task sleeps for. */
 struct bell_wait {
@@ -37,6 +37,7 @@ struct bell_wait {
     struct pollfd *fds;   /* `count` entries, and room for BELL_ROOM more; revents are filled in */
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
     const sigset_t *mask; /* in force while it sleeps, or NULL */
+    int also;             /* POLLIN here ends the sleep too; -1: nothing. The last of the entries */
 };
 
 /*
@@ -48,6 +49,9 @@ int64_t bell_sleep(struct emu_task *self, struct bell *bell, const struct bell_w
 
 /* Makes the task's own bell, if it has none. False: there is no descriptor for it. */
 bool bell_ready(struct emu_task *self, struct bell *bell);
+
+/* Whether a task may be asleep on this number, although the guest has closed it. */
+bool bell_has_number(int fd);
 
 /*
  * Wakes the task if it sleeps in bell_sleep(). Requires: *word was changed before, and both that

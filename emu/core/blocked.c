@@ -10,6 +10,7 @@
  * 1 in the order of making as long as nothing is closed. What isn't counted can't be wrong.
  */
 #include "epoll.h"
+#include "host.h"
 #include "process.h"
 
 const char *emu_call_name(uint32_t call)
@@ -76,6 +77,7 @@ static void look_at_peer(struct emu_blocked_fd *fd)
     }
     peer = description_at(fd->peer);
     fd->peer_sample_fd = atomic_load_explicit(&peer->sample_fd, memory_order_relaxed);
+    fd->peer_travels = atomic_load_explicit(&peer->in_flight, memory_order_relaxed) != 0;
     if (peer->maker < EMU_MAX_PROCESSES) {
         fd->peer_maker = atomic_load_explicit(&process_at(peer->maker)->pid, memory_order_relaxed);
     }
@@ -119,6 +121,8 @@ static void open_epoll(struct emu_blocked *blocked)
     uint32_t used = epoll_items_used();
 
     blocked->set_fd = set.fd;
+    blocked->outside |= atomic_load_explicit(&epoll_at(set.number - 1)->real,
+                                             memory_order_relaxed) != 0;
     blocked->count = 0;
     blocked->fd_count = 0;
     for (uint32_t i = 0; i < used; i++) {
@@ -153,6 +157,7 @@ static void fill_in(const struct task_sleep *sleep, struct emu_blocked *ret_bloc
     ret_blocked->timeout_ns = sleep->timeout_ns;
     ret_blocked->since_ns = sleep->since_ns;
     ret_blocked->frame = sleep->frame;
+    ret_blocked->outside = sleep->outside != 0;
     ret_blocked->fd_count = base_min_u32(sleep->watched, EMU_BLOCKED_FDS);
     for (uint32_t i = 0; i < ret_blocked->fd_count; i++) {
         ret_blocked->fds[i] = (struct emu_blocked_fd){
@@ -215,4 +220,29 @@ uint32_t emu_session_holders(uint32_t description, uint32_t generation, int32_t 
         }
     }
     return is_alive(description, generation) ? count : 0;
+}
+
+void emu_process_note_alarm(const struct emu_process *process, uint64_t left_us, bool repeats)
+{
+    uint64_t until_ns = left_us == 0 ? 0 : host_now_ns() + left_us * 1000;
+
+    if (left_us != 0 && repeats) {
+        until_ns = UINT64_MAX;
+    }
+    if (process->slot != 0) {
+        atomic_store(&process_at(process->slot)->alarm_ns, until_ns);
+    }
+}
+
+bool emu_session_alarm(int32_t pid)
+{
+    for (uint32_t slot = 1; slot < EMU_MAX_PROCESSES; slot++) {
+        const struct process_record *record = process_at(slot);
+
+        if (PROCESS_KIND(atomic_load(&record->state)) == PROCESS_LIVE &&
+            atomic_load(&record->pid) == pid) {
+            return atomic_load(&record->alarm_ns) > host_now_ns();
+        }
+    }
+    return false;
 }

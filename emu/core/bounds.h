@@ -18,6 +18,7 @@
 #define EMU_NAME_PROBES      512u     /* slots a name may stand away from its own; beyond: ENOMEM */
 #define EMU_MAX_RIGHTS       4096u    /* messages with descriptors in flight; ETOOMANYREFS */
 #define EMU_MAX_REPORTS      1024u    /* different call sites that a report lists */
+#define EMU_TRACE_SIDE       12288u   /* bytes of a recorded call beside its buffers, each way */
 #define EMU_MAX_FDS          1048576u /* highest descriptor number + 1 that is ever emulated */
 
 #define EMU_CHUNK_MIN_SHIFT  16 /* units of ring memory are 64 KiB; a chunk is two at least, */

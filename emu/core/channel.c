@@ -30,6 +30,7 @@ void transfer_init(struct transfer *transfer, struct description *description, i
     transfer->started = false;
     transfer->waited = false;
     transfer->splices = false;
+    transfer->ended = false;
     transfer->passes = false;
     transfer->ret_flags = 0;
     transfer->rights = NULL;

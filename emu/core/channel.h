@@ -27,9 +27,12 @@ struct transfer {
     int flags;            /* MSG_* */
     bool nonblock;
     bool started; /* what happens once a call has happened */
+    bool looked;  /* a pipe's call found nothing to move, when the buf's version was ... */
+    uint32_t looked_version;
     bool waited;  /* a sender slept: a quarter must be free now, not just some */
     bool splices; /* a send of splice's: pages, and a step of passage.h when `passes` */
     bool passes;
+    bool ended;                    /* a receive found the end and nothing before it */
     int ret_flags;                 /* MSG_TRUNC, MSG_EOR of a record */
     struct rights_message *rights; /* ancillary data of AF_UNIX, or NULL: rights.h */
     uint32_t rights_left;          /* chain of records that a receive lets go once it is unlocked */

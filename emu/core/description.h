@@ -138,7 +138,7 @@ struct description {
     _Atomic uint32_t handed_over; /* a listener of AF_UNIX: its connections are the kernel's */
     struct name_key name;       /* of a server's side that waits: the client's own, if it has one */
     _Atomic uint32_t in_flight; /* messages that carry it: rights.h; guarded by rights_lock */
-    uint32_t pad;
+    _Atomic uint32_t traced; /* generation + 1 when a recording says what it is: trace_object.h */
     uint64_t rest[3];
     struct vsock_end vsock;
 };

@@ -41,6 +41,15 @@
 
 #define EMU_NATIVE INT64_MIN /* the caller makes the real call */
 
+/* A call in a recording that was entered and not left yet: emu_trace_enter(). */
+struct emu_trace_open {
+    uint64_t number; /* of its record; UINT64_MAX: there is none */
+    uint32_t at;     /* in the window, while it is the last one there */
+    uint32_t call;   /* enum emu_call_id */
+    uint32_t sleeps; /* of the task before */
+    uint64_t words[6];
+};
+
 struct emu_task;
 struct epoll_event;
 struct robust_list_head;
@@ -69,6 +78,8 @@ enum emu_net { EMU_NET_REDIRECT, EMU_NET_OFF, EMU_NET_SUD };
 enum emu_host_unix { EMU_HOST_UNIX_ALLOW, EMU_HOST_UNIX_DENY, EMU_HOST_UNIX_GLOB };
 enum emu_hybrid { EMU_HYBRID_NONE, EMU_HYBRID_FIRECRACKER, EMU_HYBRID_CLOUD_HYPERVISOR };
 
+enum emu_faults { EMU_FAULTS_NONE, EMU_FAULTS_LEGAL, EMU_FAULTS_HARSH };
+
 /* Options of a session or a process; plain data, no pointers. Written by emu_options_parse(). */
 struct emu_options {
     struct emu_policy policy[EMU_MAX_POLICIES];
@@ -88,7 +99,11 @@ struct emu_options {
     uint32_t vsock_credit; /* bytes of SO_VM_SOCKETS_BUFFER_SIZE; 0: the default */
     uint32_t backlog;      /* at most; 0: as the guest says */
     uint32_t sock_buffer;  /* SO_SNDBUF of a new pair, as getsockopt shows it; 0: the default */
-    bool verify; /* compare what we believe of other ends with the kernel when a process ends */
+    enum emu_faults faults;
+    uint64_t seed; /* of what faults choose */
+    bool verify;   /* compare what we believe of other ends with the kernel when a process ends */
+    uint32_t record_bytes; /* of a call's buffers that are recorded; 0: the default */
+    uint64_t record_size;  /* bytes that a recording may take; 0: the default */
 };
 
 /*
@@ -114,10 +129,13 @@ struct emu_process {
     int32_t pid;
     _Atomic uint32_t tasks; /* threads that have come; never fewer than there are */
     struct emu_options options;
-    uint32_t cid;        /* of the machine that it plays a part of: emu_process_set_cid() */
-    int32_t fork_token;  /* of a child that is being made: its record's pid ... */
-    uint32_t fork_state; /* ... and state; both hold while changes are frozen (fdtab.h) */
-    bool gateway; /* stands for what is beyond the session; the options of vsock.h are for it */
+    uint32_t cid;           /* of the machine that it plays a part of: emu_process_set_cid() */
+    _Atomic bool announced; /* the watcher has been told of it: announce.h */
+    int32_t fork_token;     /* of a child that is being made: its record's pid ... */
+    uint32_t fork_state;    /* ... and state; both hold while changes are frozen (fdtab.h) */
+    bool fork_holds;        /* it inherits a description */
+    bool gateway;    /* stands for what is beyond the session; the options of vsock.h are for it */
+    bool is_virtual; /* all tasks are in one thread: `sleep`, `poll`, `call` switch between them */
 
     /*
      * Sleeps until *word differs from `expected`, a wake-up, a handler, or `deadline_ns` (of
@@ -135,6 +153,18 @@ struct emu_process {
     int64_t (*call)(struct emu_task *self, long number, const long arguments[6]);
     /* Runs handlers that were put off while self->critical was positive. NULL: none ever are. */
     void (*deliver)(struct emu_task *self);
+    /*
+     * The session's watcher is gone, or there is none, and this process learns it before a sleep:
+     * it may see to another one. Called with no lock held, while no handler may run. NULL: won't.
+     */
+    void (*unwatched)(struct emu_task *self);
+    bool records;                    /* this session is recorded: see emu_trace_create() */
+    uint32_t trace_birth;            /* enum trace_birth: how this image came to be */
+    uint64_t fault_place;            /* where it stands in the tree: fault.h */
+    _Atomic uint32_t fault_tasks;    /* its threads that have drawn from the seed */
+    _Atomic uint32_t children;       /* that it ever made */
+    _Atomic uint64_t handlers;       /* bit N - 1: the guest has a handler for signal N; ... */
+    _Atomic uint64_t handlers_final; /* ... without SA_RESTART. The user keeps both. */
     /* Where the guest called from: two words for the report, both 0 when unknown. */
     void (*call_site)(struct emu_task *self, char *ret_module, size_t module_size,
                       uint64_t *ret_offset);
@@ -147,37 +177,49 @@ struct emu_task {
     void *robust_saved;              /* list_op_pending of whoever we interrupted */
     const void *lock_held;           /* the arena's lock that this thread holds, or NULL */
     uint32_t tid;
-    uint32_t record;                 /* index + 1 of the arena's task record; 0: none yet */
-    int critical;                    /* > 0: no handler of the guest may run now */
-    bool sigpipe;                    /* out: raise SIGPIPE before returning */
-    bool signals_put_off;            /* a handler waits for `critical` to fall to 0 */
-    uint32_t interrupts;             /* handlers that ran in this thread */
-    uint32_t interrupts_final;       /* ... of these, without SA_RESTART */
-    uint32_t sleep_word;             /* the wake word as it was when the call last looked around */
-    bool interrupted;                /* since then a handler came, and nothing before it */
-    bool behind_first;               /* sendmmsg, recvmmsg: the next sleep doesn't restart */
-    uint64_t progress;               /* out, with EMU_NATIVE: bytes moved before the switch */
-    uint32_t spin_ns;                /* adaptive: how long the next spin may last */
-    uint32_t spins;                  /* spins so far: now and then one is tried in full */
-    uint32_t pinned;                 /* index + 1 of the description that a blocked call keeps */
-    uint32_t *pins;                  /* what blocked calls of poll keep (fdtab.h); NULL: pins_own */
-    uint32_t pins_count;             /* of them */
-    uint64_t pins_size;              /* of that memory, in bytes */
-    uint32_t pins_own[16];           /* room for the few of most calls */
-    const void *wait_frame;          /* frame of the blocked call, or NULL: see emu_task_clear() */
-    void *scratch;                   /* memory for large sets of poll, kept between calls */
-    uint64_t scratch_size;           /* in bytes */
-    bool scratch_busy;               /* a call uses it; a handler's call gets its own */
-    uint32_t *spawn_list;            /* descriptions kept over a spawn, see emu_spawn_before() */
-    uint64_t spawn_list_size;        /* in bytes */
-    int32_t fork_token;              /* names the record of the child between fork's brackets */
-    uint32_t rights_sent;            /* index + 1 of what a send has prepared: rights.h */
-    uint32_t rights_left;            /* a chain of these to be let go, ... */
-    bool rights_busy;                /* ... which is being done */
-    bool rights_collects;            /* cycles of them are being looked for */
-    uint32_t handing_over;           /* channels inside each other that go native: native.c */
-    const void *caller;              /* return address of the guest's call, for reports */
-    _Alignas(8) char robust_own[24]; /* stands in where the thread has no robust list */
+    uint32_t record;           /* index + 1 of the arena's task record; 0: none yet */
+    int critical;              /* > 0: no handler of the guest may run now */
+    bool sigpipe;              /* out: raise SIGPIPE before returning */
+    bool records;              /* its calls are recorded: emu_trace_enter() */
+    bool faults;               /* they are disturbed: emu_fault_pause() */
+    bool trace_begun;          /* ... and its first record says so */
+    bool signals_put_off;      /* a handler waits for `critical` to fall to 0 */
+    uint32_t interrupts;       /* handlers that ran in this thread */
+    uint32_t interrupts_final; /* ... of these, without SA_RESTART */
+    uint32_t sleep_word;       /* the wake word as it was when the call last looked around */
+    bool interrupted;          /* since then a handler came, and nothing before it */
+    bool behind_first;         /* sendmmsg, recvmmsg: the next sleep doesn't restart */
+    uint64_t progress;         /* out, with EMU_NATIVE: bytes moved before the switch */
+    uint32_t spin_ns;          /* adaptive: how long the next spin may last */
+    uint32_t spins;            /* spins so far: now and then one is tried in full */
+    uint32_t pinned;           /* index + 1 of the description that a blocked call keeps */
+    uint32_t *pins;            /* what blocked calls of poll keep (fdtab.h); NULL: pins_own */
+    uint32_t pins_count;       /* of them */
+    uint64_t pins_size;        /* of that memory, in bytes */
+    uint32_t pins_own[16];     /* room for the few of most calls */
+    const void *wait_frame;    /* frame of the blocked call, or NULL: see emu_task_clear() */
+    void *scratch;             /* memory for large sets of poll, kept between calls */
+    uint64_t scratch_size;     /* in bytes */
+    bool scratch_busy;         /* a call uses it; a handler's call gets its own */
+    uint32_t *spawn_list;      /* descriptions kept over a spawn, see emu_spawn_before() */
+    uint64_t spawn_list_size;  /* in bytes */
+    int32_t fork_token;        /* names the record of the child between fork's brackets */
+    uint32_t rights_sent;      /* index + 1 of what a send has prepared: rights.h */
+    uint32_t rights_left;      /* a chain of these to be let go, ... */
+    bool rights_busy;          /* ... which is being done */
+    bool rights_collects;      /* cycles of them are being looked for */
+    uint32_t handing_over;     /* channels inside each other that go native: native.c */
+    const void *caller;        /* return address of the guest's call, for reports */
+    void *trace_window;        /* where it records: trace.h; NULL: nowhere yet */
+    uint64_t trace_number;     /* of its next record */
+    bool trace_is_open;        /* the kernel is to answer `trace_open` */
+    struct emu_trace_open trace_open;
+    struct emu_trace_open trace_fork; /* record of the fork or spawn that goes on, ... */
+    bool trace_forks;                 /* ... if there is one */
+    uint32_t trace_task;              /* its number in the recording */
+    uint64_t fault_state;             /* of its sequence; 0: not drawn from yet */
+    uint32_t sleeps;                  /* how often its calls have slept */
+    _Alignas(8) char robust_own[24];  /* stands in where the thread has no robust list */
 };
 
 #define CALL(name, group, signature, parameters, level, note) CALL_##level(name, parameters)
@@ -191,6 +233,14 @@ struct emu_task {
 #undef CALL_REFUSED
 #undef CALL_SWITCHES
 #undef CALL_PLACEHOLDER
+
+/* The calls of calls.def, for naming one. */
+enum emu_call_id {
+    EMU_CALL_NONE,
+#define CALL(name, group, signature, parameters, level, note) EMU_CALL_##name,
+#include "calls.def"
+#undef CALL
+};
 
 /* ---- Session ---- */
 
@@ -222,12 +272,14 @@ void emu_session_set_options(const struct emu_options *options);
 void emu_session_get_options(struct emu_options *ret_options);
 
 /*
- * The session's hidden descriptors: the arena's and the bell's. The caller (shim, run) moves them
+ * The session's hidden descriptors: the arena's, the bell's, and the log's where the session is
+ * recorded (else -1). The caller (shim, run) moves them
  * to high numbers and tells the core; guest calls on these numbers are answered EBADF by the shim.
  */
 struct emu_hidden {
     int arena;
     int bell;
+    int log;
 };
 struct emu_hidden emu_session_hidden(void);
 void emu_session_set_hidden(struct emu_hidden hidden);
@@ -238,10 +290,29 @@ void emu_session_set_hidden(struct emu_hidden hidden);
  */
 void emu_session_set_watcher(int32_t pid, int bell_fd);
 
+/* Whether somebody does, as far as this process has learnt; it asks nobody. */
+enum emu_watched { EMU_WATCHED, EMU_UNWATCHED, EMU_WATCHER_DIED };
+enum emu_watched emu_session_watched(void);
+
+/*
+ * note: ITIMER_REAL will fire in so many microseconds (0: it isn't armed), once or again and again;
+ * the next image has it still. alarm: whether process `pid` will get SIGALRM from it.
+ */
+void emu_process_note_alarm(const struct emu_process *process, uint64_t left_us, bool repeats);
+bool emu_session_alarm(int32_t pid);
+
+/*
+ * For a watcher that looks for deadlocks: from now on a task that begins a long sleep rings its
+ * bell. news: true when one has since the last time this was asked; then the next one rings again.
+ */
+void emu_session_watch_sleeps(bool on);
+bool emu_session_news_of_sleeps(void);
+
 /*
  * The reaper of a session that no `sockrig run` watches (shim/reaper.h). claim: true for the one
- * who is to start it. set: its pid and its parent's; pid 0 lets it be claimed again. of: its pid
- * when `parent` started it, else 0. dismiss: tells it that its parent ends; dismissed: the question
+ * who is to start it; also when there was one, or somebody about to start one, and that process has
+ * ended. set: its pid and its parent's; pid 0 lets it be claimed again. of: its pid when `parent`
+ * (0: anybody) started it, else 0. dismiss: tells it that its parent ends; dismissed: the question
  * whether that was said.
  */
 bool emu_session_claim_reaper(void);
@@ -347,8 +418,11 @@ int emu_native_one(struct emu_task *self, int fd);
 /* Closes every emulated descriptor for good: the process is about to end. */
 void emu_process_exit(struct emu_task *self);
 
-/* A process died: forget what it held, wake who waits for it. Safe to call twice, or too early. */
-void emu_process_sweep(struct emu_task *self, int32_t pid);
+/*
+ * A process died: forget what it held, wake who waits for it. Safe to call twice, or too early.
+ * Returns true when it is a member, and lives.
+ */
+bool emu_process_sweep(struct emu_task *self, int32_t pid);
 
 /* Sweeps every member that is no longer alive. Returns how many were. */
 uint32_t emu_process_sweep_dead(struct emu_task *self);
@@ -425,6 +499,68 @@ void emu_task_clear(struct emu_task *self);
 /* The sum that EMU_NATIVE asks for: `result` of the real call (or -errno) and self->progress. */
 int64_t emu_native_result(struct emu_task *self, int64_t result);
 
+/* ---- Recording (docs/TRACE_FORMAT.md) ---- */
+
+#define EMU_RECORD_BYTES     4096u /* of a call's buffers, unless said otherwise */
+#define EMU_RECORD_BYTES_MIN 16u
+#define EMU_RECORD_BYTES_MAX 32768u
+#define EMU_RECORD_SIZE      (1ull << 30) /* of the file, unless said otherwise */
+#define EMU_RECORD_SIZE_MIN  (1ull << 20)
+#define EMU_RECORD_SIZE_MAX  (1ull << 44)
+
+/*
+ * Has the session recorded from now on, into `directory`, which is made if it isn't there, with
+ * what the session's options say. The log's descriptor becomes a hidden one.
+ *
+ * Requires: nobody has joined yet.
+ * Returns the descriptor; -EEXIST: there is a recording in it; -ENOTDIR; else -errno.
+ */
+int emu_trace_create(const char *directory);
+
+/* The log's inode; its descriptor may be closed past us. */
+uint64_t emu_trace_file(void);
+
+/* What the session's recording has come to. */
+struct emu_trace_state {
+    bool on;
+    uint32_t stopped; /* enum trace_stopped */
+    int error;        /* positive errno */
+    uint64_t bytes;   /* of the log */
+    uint64_t limit;   /* ... at most */
+    uint64_t lost;    /* calls and events that aren't in it */
+    uint32_t tasks;
+    uint32_t data_limit; /* bytes of a call's buffers */
+    uint32_t clock;      /* enum trace_clock */
+    uint64_t start_ticks;
+    uint64_t start_monotonic_ns;
+};
+void emu_trace_look(struct emu_trace_state *ret_state);
+
+/* Before and after an emulated call, where self->faults says so: others may go first (fault.h). */
+void emu_fault_pause(struct emu_task *self);
+
+/*
+ * Brackets an emulated call, where self->records says that it is to be recorded. `words` are its
+ * arguments. A `result` of EMU_NATIVE takes the record back, unless bytes were moved before; or,
+ * where the call names something of ours, leaves it open: then self->trace_is_open, and what the
+ * kernel has answered goes to emu_trace_answered().
+ */
+void emu_trace_enter(struct emu_task *self, enum emu_call_id call, const uint64_t *words,
+                     struct emu_trace_open *ret_open);
+void emu_trace_leave(struct emu_task *self, const struct emu_trace_open *open, int64_t result);
+void emu_trace_answered(struct emu_task *self, const struct emu_trace_open *open, int64_t result);
+
+/* The same for a handler of the guest, and for an exec, which is left only when it fails. */
+void emu_trace_signal(struct emu_task *self, const siginfo_t *info,
+                      struct emu_trace_open *ret_open);
+void emu_trace_exec(struct emu_task *self, const char *path, char *const *argv,
+                    struct emu_trace_open *ret_open);
+void emu_trace_left(struct emu_task *self, const struct emu_trace_open *open, int64_t result);
+
+/* A child was reaped; the process, or (group false) this thread of it, ends. */
+void emu_trace_waited(struct emu_task *self, int32_t pid, int status);
+void emu_trace_exit(struct emu_task *self, bool group, int status);
+
 /* ---- Report ---- */
 
 enum emu_report_kind {
@@ -464,14 +600,6 @@ const struct emu_report *emu_report_get(uint32_t index);
 
 /* ---- Who waits for what ---- */
 
-/* The calls of calls.def, for naming one. */
-enum emu_call_id {
-    EMU_CALL_NONE,
-#define CALL(name, group, signature, parameters, level, note) EMU_CALL_##name,
-#include "calls.def"
-#undef CALL
-};
-
 /* "read"; "" for EMU_CALL_NONE and what isn't one. */
 const char *emu_call_name(uint32_t call);
 
@@ -506,6 +634,7 @@ struct emu_blocked_fd {
     uint32_t peer_generation;
     int32_t peer_maker; /* pid of who made the other end, 0: unknown; and a number it had there */
     int32_t peer_sample_fd;
+    bool peer_travels;   /* a message carries the other end: who takes it has it */
     struct emu_fill in;  /* what can be read from fd */
     struct emu_fill out; /* what was written to fd */
 };
@@ -523,6 +652,7 @@ struct emu_blocked {
     int64_t timeout_ns; /* of the call; < 0: none */
     uint64_t since_ns;  /* when it slept first, CLOCK_MONOTONIC */
     uint64_t frame;     /* address of a frame in its stack: return address at + 8, then older */
+    bool outside;       /* the kernel's own descriptors may end it, too */
     int32_t set_fd;     /* epoll_wait: the instance, and `fds` are entries of it; else -1 */
     uint32_t fd_count;  /* of `fds` */
     struct emu_blocked_fd fds[EMU_BLOCKED_FDS];

@@ -3,6 +3,8 @@
  */
 #include "fdtab.h"
 
+#include "announce.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -11,17 +13,17 @@ _Atomic uint64_t fdtab_entries[EMU_MAX_FDS];
 /* References, pins among them, and above them how many of these are pins. */
 static _Atomic uint64_t counts[EMU_MAX_DESCRIPTIONS];
 static _Atomic int32_t pin_fds[EMU_MAX_DESCRIPTIONS]; /* fd + 1; 0: none */
-static _Atomic int top;
+EMU_START_DATA static _Atomic int top;
 
 #define PIN_FD_MIN 500 /* hidden copies stay out of the way of the guest's low numbers */
 
 #define ONE_PIN ((1ull << 32) + 1)
 
 /* Changes that are being made, and FROZEN. Private, so fork's child has a copy. */
-static _Atomic uint32_t changes;
-static _Atomic uint32_t frozen_by; /* tid */
-static _Atomic uint32_t change_waiters;
-static _Atomic uint32_t holding; /* a lock: holding_begin() */
+EMU_START_DATA static _Atomic uint32_t changes;
+EMU_START_DATA static _Atomic uint32_t frozen_by; /* tid */
+EMU_START_DATA static _Atomic uint32_t change_waiters;
+EMU_START_DATA static _Atomic uint32_t holding; /* a lock: holding_begin() */
 
 #define FROZEN 0x80000000u
 
@@ -56,6 +58,7 @@ struct emu_task *fdtab_change_begin(struct emu_task *self)
     uint32_t seen = atomic_load_explicit(&changes, memory_order_relaxed);
     uint64_t end = 0;
 
+    announce(self->process);
     for (;;) {
         if (EMU_LIKELY(may_change(self, seen)) || (end != 0 && host_now_ns() >= end)) {
             if (atomic_compare_exchange_weak(&changes, &seen, seen + 1)) {
@@ -360,6 +363,9 @@ void fdtab_reset(void)
 {
     int end = atomic_load(&top);
 
+    if (end == 0) {
+        return; /* nothing was ever entered, so nothing counted */
+    }
     for (int fd = 0; fd < end; fd++) {
         atomic_store(&fdtab_entries[fd], 0);
     }

@@ -172,7 +172,7 @@ void fdtab_reset(void);
  * A change of numbers: from before the system call that makes, copies or closes a placeholder until
  * the table and the arena say so, too. FDTAB_CHANGE(self) lasts to the end of its block. Blocks
  * while another thread forks, for that long. May not be nested; not to be begun under a lock of the
- * arena, for who forks takes these.
+ * arena, for who forks takes these. The first one announces the process.
  */
 struct emu_task *fdtab_change_begin(struct emu_task *self);
 void fdtab_change_end(struct emu_task **self);

@@ -126,6 +126,14 @@ bool host_bell_stands(const struct host_bell *bell);
 int host_bell_send(const struct host_bell *sender, uint64_t name); /* 0 or -errno */
 void host_bell_take(const struct host_bell *bell);                 /* takes one ring in */
 
+/*
+ * A pidfd, hidden likewise; as host_process_open(). stands: false when the number is somebody
+ * else's by now. Before Linux 6.9 all pidfds look the same: one of the guest's would be taken for
+ * ours.
+ */
+int host_bell_process(int above, int32_t pid, uint64_t *ret_object);
+bool host_bell_process_stands(int fd, uint64_t object);
+
 /* The session's bell, for those who can't be rung by name: a FIFO, written to and hardly read. */
 int host_bell_create(void);                  /* a FIFO's fd, read and write, non-blocking */
 int host_bell_watch(int bell);               /* an epoll fd, close-on-exec, edge-triggered on it */
@@ -147,9 +155,12 @@ int host_process_open(int32_t pid);
 /* Takes a copy of another process's descriptor (pidfd_getfd). */
 int host_take_fd(int32_t pid, int fd);
 
-/* Calls `each` once for each of this process's open descriptors, from /proc/self/fd. Returns their
- * number, -errno without /proc. */
-int host_each_fd(void (*each)(void *context, int fd), void *context);
+/*
+ * Calls `each` once for each of this process's open descriptors, as /proc/self/fd has them. Of the
+ * `count` numbers in `known` it need not be told; those that aren't open may be among them. Returns
+ * 0, or -errno without /proc.
+ */
+int host_each_fd(void (*each)(void *context, int fd), void *context, const int *known, int count);
 
 /* ---- Threads, processes, time ---- */
 
@@ -162,6 +173,10 @@ int host_cpu(void);
 void host_yield(void);
 uint64_t host_now_ns(void); /* CLOCK_MONOTONIC */
 
+/* Not 0: the time of a user with virtual tasks; host_now_ns() answers it, and adds a microsecond.
+ */
+extern uint64_t host_clock_ns;
+
 /*
  * Sleeps while *word == expected, at most until deadline_ns (CLOCK_MONOTONIC; 0: no end).
  * Returns 0 (woken), -EAGAIN (*word differed), -EINTR, -ETIMEDOUT. Blocks.
@@ -169,8 +184,19 @@ uint64_t host_now_ns(void); /* CLOCK_MONOTONIC */
 int64_t host_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
 void host_futex_wake(const _Atomic uint32_t *word, int count);
 
-/* When the process `pid` started, in clock ticks after boot; 0: there is none (or a zombie). */
-uint64_t host_process_start(int32_t pid);
+/*
+ * Tells the process `pid` (or the thread) from others that had, or will have, this number. 0: there
+ * is none, it is a zombie, or nobody says.
+ */
+uint64_t host_process_mark(int32_t pid);
+
+#define HOST_MARK_INODE (1ull << 63) /* it is an inode, else a start time */
+
+/* True when both are known, can be compared, and are of different processes. */
+static inline bool host_marks_differ(uint64_t a, uint64_t b)
+{
+    return a != 0 && b != 0 && a != b && (a & HOST_MARK_INODE) == (b & HOST_MARK_INODE);
+}
 
 /* Sets the thread's signal mask; old may be NULL. */
 void host_sigmask(const sigset_t *mask, sigset_t *ret_old);

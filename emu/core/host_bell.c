@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -109,6 +110,30 @@ int host_bell_open(int above, struct host_bell *ret_bell, uint64_t *ret_name)
     memcpy(&name, address.sun_path + 1, NAME_SIZE);
     *ret_name = name;
     return 0;
+}
+
+/* 0: there is no such descriptor. Since 6.9 each process has an inode of its own (fs/pidfs.c). */
+static uint64_t inode_of(int fd)
+{
+    struct stat status;
+
+    return call(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 ? status.st_ino : 0;
+}
+
+int host_bell_process(int above, int32_t pid, uint64_t *ret_object)
+{
+    int fd = host_process_open(pid);
+
+    fd = fd >= 0 ? hide(fd, above) : fd;
+    if (fd >= 0) {
+        *ret_object = inode_of(fd);
+    }
+    return fd;
+}
+
+bool host_bell_process_stands(int fd, uint64_t object)
+{
+    return inode_of(fd) == object && call(SYS_pidfd_send_signal, fd, 0, 0, 0, 0, 0) != -EBADF;
 }
 
 bool host_bell_stands(const struct host_bell *bell)

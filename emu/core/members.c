@@ -5,8 +5,6 @@
 
 #include "host.h"
 
-#include <errno.h>
-
 void members_init(struct members *members, nfds_t others)
 {
     members->others = others;
@@ -23,16 +21,17 @@ static bool is_watched(const struct members *members, int32_t pid)
     return false;
 }
 
+/* Looked at twice: a silent member may have died long ago, and its pid may be another process's. */
 static void watch(struct emu_task *self, struct members *members, int32_t pid)
 {
     int pidfd = host_process_open(pid);
 
-    if (pidfd >= 0) {
+    if (emu_process_sweep(self, pid) && pidfd >= 0) {
         members->fds[members->count] = (struct pollfd){ .fd = pidfd, .events = POLLIN };
         members->pids[members->count] = pid;
         members->count++;
-    } else if (pidfd == -ESRCH) {
-        emu_process_sweep(self, pid);
+    } else if (pidfd >= 0) {
+        host_close(pidfd);
     }
 }
 

@@ -28,7 +28,10 @@ struct members {
 
 void members_init(struct members *members, nfds_t others);
 
-/* Finds members that joined since it was last asked; one that is gone already is swept at once. */
+/*
+ * Finds members that joined since it was last asked, also those that said nothing (announce.h); one
+ * that is gone already is swept at once.
+ */
 void members_find(struct emu_task *self, struct members *members);
 
 /* Sweeps the members whose revents say that they are gone, and forgets them. */

@@ -149,13 +149,19 @@ int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, i
     if (rc < 0) {
         return rc;
     }
+    rc = 0;
     if (message.header.msg_controllen > INT_MAX) {
         return -ENOBUFS;
     }
     if (message_is_kernels(description, flags, message.header.msg_controllen)) {
         return message_hand_over(self, fd);
     }
-    rc = message.header.msg_controllen > 0 ? check_control(&message.header) : 0;
+    if (message.header.msg_controllen > 0 && description->kind == DESCRIPTION_SEQPACKET) {
+        rc = -description_take_error(description); /* unix_seqpacket_sendmsg: before scm_send */
+    }
+    if (rc == 0 && message.header.msg_controllen > 0) {
+        rc = check_control(&message.header);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -176,15 +182,19 @@ static_assert(offsetof(struct msghdr, msg_flags) - offsetof(struct msghdr, msg_c
                   offsetof(struct message_outcome, flags),
               "one copy serves both");
 
-/* Placeholders have the names that their descriptions have; an unnamed sender has a length of 0. */
-int message_store_sender(const struct description *description, int fd, void *ret_address,
-                         socklen_t *ret_size)
+/*
+ * Placeholders have the names that their descriptions have; an unnamed sender has a length of 0. So
+ * has the end of a stream: nobody has sent it.
+ */
+int message_store_sender(const struct description *description, int fd, bool ended,
+                         void *ret_address, socklen_t *ret_size)
 {
     struct meeting_address sender = { .size = sizeof sender.at };
     uint32_t index;
     uint32_t generation;
 
-    if (description_is_vsock(description) || host_getpeername(fd, &sender.at, &sender.size) < 0 ||
+    if (ended || description_is_vsock(description) ||
+        host_getpeername(fd, &sender.at, &sender.size) < 0 ||
         sender.size <= offsetof(struct sockaddr_un, sun_path) ||
         meeting_is_hidden(&sender, &index, &generation)) {
         sender.size = 0;
@@ -196,10 +206,10 @@ int message_store_sender(const struct description *description, int fd, void *re
 static int store_message(const struct description *description, int fd, struct msghdr *to,
                          const struct msghdr *header, int flags, size_t used)
 {
-    const struct message_outcome outcome = { used, flags };
+    const struct message_outcome outcome = { used, flags & ~MESSAGE_ENDED };
 
-    if (header->msg_name &&
-        message_store_sender(description, fd, header->msg_name, &to->msg_namelen) < 0) {
+    if (header->msg_name && message_store_sender(description, fd, flags & MESSAGE_ENDED,
+                                                 header->msg_name, &to->msg_namelen) < 0) {
         return -EFAULT;
     }
     return host_copy(&to->msg_controllen, &outcome,
@@ -218,7 +228,8 @@ static int64_t receive_imported(struct emu_task *self, int fd, struct guest_mess
                   (int)message->header.msg_iovlen, (uint64_t)message->size, flags);
     transfer.rights = rights;
     rc = transfer_receive(self, &transfer);
-    *ret_flags = transfer.ret_flags | (flags & MSG_CMSG_CLOEXEC);
+    *ret_flags = transfer.ret_flags | (flags & MSG_CMSG_CLOEXEC) |
+                 (transfer.ended ? MESSAGE_ENDED : 0);
     return rc;
 }
 
@@ -241,6 +252,9 @@ __attribute__((noinline)) static int64_t receive_rights(struct emu_task *self, i
     rights.came = false;
     rc = receive_imported(self, fd, message, description, flags, &rights, ret_flags);
     if (rc < 0) {
+        if (rights.came) {
+            rights_close(self, &rights); /* a record whose bytes nobody could take is gone */
+        }
         return rc;
     }
     if (rights.came) {

@@ -11,6 +11,7 @@
 #include "description.h"
 
 #define MESSAGE_COMPAT 0x80000000u /* MSG_CMSG_COMPAT: refused before anything else */
+#define MESSAGE_ENDED  0x01000000  /* no flag of Linux's: nothing came but the end */
 
 /* The socket behind fd: 0 and *ret_description, or EMU_NATIVE (ENOTSOCK is the placeholder's). */
 int64_t message_socket(int fd, struct description **ret_description);
@@ -38,12 +39,15 @@ int64_t message_check_address(const struct description *description, const void 
 int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, int flags,
                      int allowed, uint64_t *ret_size);
 
-/* As emu_recvmsg; *ret_flags is what went into msg_flags. */
+/* As emu_recvmsg; *ret_flags is what went into msg_flags, and maybe MESSAGE_ENDED. */
 int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int flags,
                         int *ret_flags);
 
-/* Stores the sender's name as recvfrom and recvmsg do: unix_copy_addr(). 0, -EFAULT, -EINVAL. */
-int message_store_sender(const struct description *description, int fd, void *ret_address,
-                         socklen_t *ret_size);
+/*
+ * Stores the sender's name as recvfrom and recvmsg do: unix_copy_addr(). `ended`: nothing was
+ * received, so there is none. 0, -EFAULT, -EINVAL.
+ */
+int message_store_sender(const struct description *description, int fd, bool ended,
+                         void *ret_address, socklen_t *ret_size);
 
 #endif

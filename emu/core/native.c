@@ -18,6 +18,7 @@
 #include "process.h"
 #include "rights.h"
 #include "stream.h"
+#include "trace_event.h"
 
 #include <errno.h>
 #include <string.h>
@@ -174,8 +175,11 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd, int rea
 
     wake_list_init(&list);
     buf_lock_settled(self, buf, &state);
+    if (buf->rights != 0 && reader >= 0) {
+        rights_clear(self, buf, &state, reader, &to.rights);
+    }
     if (state.flags & BUF_MOVING ||
-        (buf->rights != 0 && (reader < 0 || fd < 0 || !rights_all_native(buf)))) {
+        (buf->rights != 0 && (reader < 0 || fd < 0 || !rights_all_native(buf, &state)))) {
         rc = -EBUSY;
     } else if (state.seg_count > 0 && fd < 0) {
         rc = CAME_MEANWHILE; /* the caller saw nothing, and looked for no writer */
@@ -195,6 +199,9 @@ static int move_direction(struct emu_task *self, uint32_t index, int fd, int rea
             set_packet_mode(fd, info & SEG_PACKET);
         }
         rc = write_segment(self, &to, &state, position, len, rides);
+    }
+    if (rc == 0 && buf->rights != 0) { /* carriers of what was never published stand in front */
+        rights_clear(self, buf, &state, reader, &to.rights);
     }
     if (rc == 0) {
         give_away_locked(buf, &state, &list);
@@ -613,6 +620,7 @@ int emu_native_one(struct emu_task *self, int fd)
         return rc;
     }
     counted = mark_native(description, peer);
+    trace_switch(self, fd);
     if (peer && description_is_socket(description)) {
         replay_shutdown(fd, description); /* who shut it since then may not have seen the mark */
     }

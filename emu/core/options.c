@@ -7,10 +7,12 @@
 #include "glob.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+/* Not a pointer: the preloaded library's loader would have to write to each. */
 struct word {
-    const char *name;
+    char name[20]; /* "": the end of a table */
     int value;
 };
 
@@ -24,12 +26,12 @@ static const struct word families[] = {
     { "bluetooth", AF_BLUETOOTH },
     { "alg", AF_ALG },
     { "can", AF_CAN },
-    { NULL, 0 },
+    { "", 0 },
 };
 
 static const struct word types[] = {
     { "stream", SOCK_STREAM }, { "dgram", SOCK_DGRAM }, { "seqpacket", SOCK_SEQPACKET },
-    { "raw", SOCK_RAW },       { "rdm", SOCK_RDM },     { NULL, 0 },
+    { "raw", SOCK_RAW },       { "rdm", SOCK_RDM },     { "", 0 },
 };
 
 static const struct word errors[] = {
@@ -47,13 +49,13 @@ static const struct word errors[] = {
     { "EPROTONOSUPPORT", EPROTONOSUPPORT },
     { "EPROTOTYPE", EPROTOTYPE },
     { "ESOCKTNOSUPPORT", ESOCKTNOSUPPORT },
-    { NULL, 0 },
+    { "", 0 },
 };
 
 /* Looks `size` characters up; false when the table lacks them. */
 static bool look_up(const struct word *table, const char *text, size_t size, int *ret_value)
 {
-    for (; table->name; table++) {
+    for (; table->name[0]; table++) {
         if (strlen(table->name) == size && strncmp(table->name, text, size) == 0) {
             *ret_value = table->value;
             return true;
@@ -197,7 +199,7 @@ static int parse_net(const char *text, struct emu_options *options)
         { "redirect", EMU_NET_REDIRECT },
         { "off", EMU_NET_OFF },
         { "sud", EMU_NET_SUD },
-        { NULL, 0 },
+        { "", 0 },
     };
     int net;
 
@@ -264,13 +266,90 @@ static int parse_hybrid(const char *text, struct emu_options *options)
     return 0;
 }
 
+/* How much is recorded. -ENOENT: the option has another name. */
+static int parse_record(const char *option, struct emu_options *options)
+{
+    const char *bytes = value_of(option, "record-bytes");
+    const char *size = value_of(option, "record-size");
+    char *end;
+    uint64_t limit;
+
+    if (bytes) {
+        uint32_t count = size_of(bytes);
+
+        if (count < EMU_RECORD_BYTES_MIN || count > EMU_RECORD_BYTES_MAX) {
+            return -EINVAL;
+        }
+        options->record_bytes = count;
+        return 0;
+    }
+    if (!size) {
+        return -ENOENT;
+    }
+    limit = *size >= '0' && *size <= '9' ? strtoull(size, &end, 10) : 0;
+    if (limit == 0 || limit > EMU_RECORD_SIZE_MAX) {
+        return -EINVAL;
+    }
+    if (*end == 'K' || *end == 'M' || *end == 'G') {
+        limit <<= *end == 'K' ? 10 : *end == 'M' ? 20 : 30;
+        end++;
+    }
+    if (*end != 0 || limit < EMU_RECORD_SIZE_MIN || limit > EMU_RECORD_SIZE_MAX) {
+        return -EINVAL;
+    }
+    options->record_size = limit;
+    return 0;
+}
+
+static int parse_faults(const char *text, struct emu_options *options)
+{
+    static const struct word presets[] = {
+        { "none", EMU_FAULTS_NONE },
+        { "legal", EMU_FAULTS_LEGAL },
+        { "harsh", EMU_FAULTS_HARSH },
+        { "", 0 },
+    };
+    int faults;
+
+    if (!look_up(presets, text, strlen(text), &faults)) {
+        return -EINVAL;
+    }
+    options->faults = (enum emu_faults)faults;
+    return 0;
+}
+
+static int parse_seed(const char *text, struct emu_options *options)
+{
+    char *end;
+    uint64_t seed = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+
+    if (*text < '0' || *text > '9' || *end != 0) {
+        return -EINVAL;
+    }
+    options->seed = seed;
+    return 0;
+}
+
 /* Options about names and AF_VSOCK. -ENOENT: the option has another name. */
 static int parse_world(const char *option, struct emu_options *options)
 {
     const char *value = value_of(option, "host-unix");
+    int rc = parse_record(option, options);
+
+    if (rc != -ENOENT) {
+        return rc;
+    }
 
     if (value) {
         return parse_host_unix(value, options);
+    }
+    value = value_of(option, "faults");
+    if (value) {
+        return parse_faults(value, options);
+    }
+    value = value_of(option, "seed");
+    if (value) {
+        return parse_seed(value, options);
     }
     value = value_of(option, "hybrid");
     if (value) {

@@ -54,6 +54,23 @@ static void tell_owner(struct emu_task *self, struct socket_buf *buf, struct wai
     wake_list_flush(self, &list);
 }
 
+/*
+ * A pipe's calls look at O_NONBLOCK again when the pipe has woken them and there is nothing for
+ * them after all (pipe_read, pipe_write); a socket's look once. We are woken for other reasons,
+ * too.
+ */
+static bool is_nonblocking_now(struct transfer *transfer, const struct socket_buf *buf)
+{
+    uint32_t version = atomic_load_explicit(&buf->version, memory_order_relaxed);
+    bool woken = transfer->looked && transfer->looked_version != version;
+
+    transfer->looked = true;
+    transfer->looked_version = version;
+    return transfer->nonblock ||
+           (woken && (atomic_load_explicit(&transfer->description->status, memory_order_relaxed) &
+                      O_NONBLOCK));
+}
+
 static int64_t read_nothing_there(struct emu_task *self, struct transfer *transfer,
                                   const struct buf_state *state, struct wait_set *set, bool last)
 {
@@ -74,7 +91,7 @@ static int64_t read_nothing_there(struct emu_task *self, struct transfer *transf
     if (ended) {
         return 0;
     }
-    if (transfer->nonblock) {
+    if (is_nonblocking_now(transfer, buf_at(description->rx))) {
         tell_owner(self, buf_at(description->rx), &buf_at(description->rx)->writers);
         return -EAGAIN;
     }
@@ -168,7 +185,7 @@ static int64_t write_no_room(struct emu_task *self, struct transfer *transfer, s
     if (news == CHANNEL_CHANGED) {
         return pipe_write_try(self, transfer, set, last);
     }
-    if (transfer->nonblock) {
+    if (is_nonblocking_now(transfer, buf_at(transfer->description->tx))) {
         return transfer->done > 0 ? (int64_t)transfer->done : -EAGAIN;
     }
     return channel_block(transfer, set, false, news);

@@ -114,44 +114,6 @@ static int map_pages(struct transfer *transfer, struct buf_state *state)
     return 0;
 }
 
-int64_t pipe_map_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
-{
-    struct transfer *transfer = op;
-    struct wake_list list;
-    int64_t result = PIPE_AGAIN;
-
-    wake_list_init(&list);
-    for (uint32_t round = 0; round < EMU_TRY_LIMIT && result == PIPE_AGAIN; round++) {
-        struct buf_state state;
-        struct socket_buf *buf = channel_lock(self, transfer, transfer->description->tx, &state);
-        int rc;
-
-        if (!buf) {
-            return EMU_NATIVE;
-        }
-        buf_note_cpu(&buf->writer_cpu, host_cpu());
-        if (state.flags & BUF_READER_GONE) {
-            lock_release(self, &buf->lock);
-            self->sigpipe = true;
-            return -EPIPE;
-        }
-        if (state.seg_count >= state.limit) {
-            lock_release(self, &buf->lock);
-            result = pipe_await_room(self, transfer, set, last);
-            continue;
-        }
-        rc = map_pages(transfer, &state);
-        if (transfer->done > 0) {
-            buf_publish_locked(buf, &state);
-            pipe_tell_readers_locked(buf, &list);
-        }
-        lock_release(self, &buf->lock);
-        wake_list_flush(self, &list);
-        result = transfer->done > 0 ? (int64_t)transfer->done : rc;
-    }
-    return result;
-}
-
 /* Slot after slot, packets like all others; a fault leaves the slot in which it happened. */
 static int copy_slots(struct transfer *transfer, struct buf_state *state, bool *ret_used_up)
 {
@@ -169,33 +131,56 @@ static int copy_slots(struct transfer *transfer, struct buf_state *state, bool *
     return 0;
 }
 
-int64_t pipe_unmap_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
+/* False: there is no room, or nothing to get; the lock is released. *ret_result: what comes of it.
+ */
+static bool has_slots(struct emu_task *self, struct transfer *transfer, bool puts,
+                      struct socket_buf *buf, const struct buf_state *state, struct wait_set *set,
+                      bool last, int64_t *ret_result)
 {
-    struct transfer *transfer = op;
+    if (puts && state->flags & BUF_READER_GONE) {
+        lock_release(self, &buf->lock);
+        self->sigpipe = true;
+        *ret_result = -EPIPE;
+        return false;
+    }
+    if (puts ? state->seg_count < state->limit : state->seg_count > 0) {
+        return true;
+    }
+    lock_release(self, &buf->lock);
+    *ret_result = puts ? pipe_await_room(self, transfer, set, last)
+                       : pipe_await_data(self, transfer, state->flags, set, last);
+    return false;
+}
+
+/* Puts pages into the pipe, or gets slots out of it. */
+static int64_t slots_try(struct emu_task *self, struct transfer *transfer, bool puts,
+                         struct wait_set *set, bool last)
+{
     struct wake_list list;
     int64_t result = PIPE_AGAIN;
 
     wake_list_init(&list);
     for (uint32_t round = 0; round < EMU_TRY_LIMIT && result == PIPE_AGAIN; round++) {
+        uint32_t index = puts ? transfer->description->tx : transfer->description->rx;
         struct buf_state state;
-        struct socket_buf *buf = channel_lock(self, transfer, transfer->description->rx, &state);
+        struct socket_buf *buf = channel_lock(self, transfer, index, &state);
         bool used_up = false;
         int rc;
 
         if (!buf) {
             return EMU_NATIVE;
         }
-        buf_note_cpu(&buf->reader_cpu, host_cpu());
-        if (state.seg_count == 0) {
-            lock_release(self, &buf->lock);
-            result = pipe_await_data(self, transfer, state.flags, set, last);
+        buf_note_cpu(puts ? &buf->writer_cpu : &buf->reader_cpu, host_cpu());
+        if (!has_slots(self, transfer, puts, buf, &state, set, last, &result)) {
             continue;
         }
-        rc = copy_slots(transfer, &state, &used_up);
+        rc = puts ? map_pages(transfer, &state) : copy_slots(transfer, &state, &used_up);
         if (transfer->done > 0) {
             buf_publish_locked(buf, &state);
         }
-        if (used_up) {
+        if (puts && transfer->done > 0) {
+            pipe_tell_readers_locked(buf, &list);
+        } else if (used_up) {
             pipe_tell_writers_locked(buf, &list);
         }
         lock_release(self, &buf->lock);
@@ -203,4 +188,14 @@ int64_t pipe_unmap_try(struct emu_task *self, void *op, struct wait_set *set, bo
         result = transfer->done > 0 ? (int64_t)transfer->done : rc;
     }
     return result;
+}
+
+int64_t pipe_map_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
+{
+    return slots_try(self, op, true, set, last);
+}
+
+int64_t pipe_unmap_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
+{
+    return slots_try(self, op, false, set, last);
 }

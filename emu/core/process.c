@@ -1,31 +1,25 @@
 /*
- * process.c - see process.h: joining, fork, spawn, exec, death
+ * process.c - see process.h: joining, fork, spawn, exec
  */
 #include "process.h"
 
+#include "announce.h"
 #include "epoll.h"
-#include "passage.h"
-#include "rights.h"
+#include "fault.h"
+#include "trace_event.h"
 #include "verify.h"
+#include "vigil.h"
 
 #include <errno.h>
-#include <sys/syscall.h>
-
-#define SLOT_NONE ARENA_NONE
-
-static uint32_t slots_used(void)
-{
-    return atomic_load_explicit(&arena->header.processes.fresh, memory_order_acquire);
-}
 
 static uint32_t descriptions_used(void)
 {
     return atomic_load_explicit(&arena->header.descriptions.fresh, memory_order_acquire);
 }
 
-static uint32_t find_slot(int32_t pid)
+uint32_t process_find(int32_t pid)
 {
-    uint32_t used = slots_used();
+    uint32_t used = process_slots();
 
     for (uint32_t slot = 0; slot < used; slot++) {
         struct process_record *record = process_at(slot);
@@ -35,20 +29,20 @@ static uint32_t find_slot(int32_t pid)
             return slot;
         }
     }
-    return SLOT_NONE;
+    return ARENA_NONE;
 }
 
 /*
  * A fresh, expected record. pid 0 is a child that isn't born yet, which `parent` expects:
  * everything that tells a sweep so is written before the record is anything but free.
  */
-static uint32_t make_slot(int32_t pid, const struct emu_process *parent)
+static uint32_t make_slot(int32_t pid, struct emu_process *parent)
 {
     uint32_t slot = pool_take(&arena->header.processes, arena->processes_links, EMU_MAX_PROCESSES);
     struct process_record *record;
 
     if (slot == ARENA_NONE) {
-        return SLOT_NONE;
+        return ARENA_NONE;
     }
     record = process_at(slot);
     if (pid ==
@@ -56,142 +50,25 @@ static uint32_t make_slot(int32_t pid, const struct emu_process *parent)
         pid = -(int32_t)(atomic_fetch_add(&arena->header.unborn, 1) % INT32_MAX) - 1;
     }
     atomic_store(&record->pid, pid);
-    atomic_store(&record->start, 0);
+    atomic_store(&record->mark, 0);
+    atomic_store(&record->alarm_ns, 0);
+    atomic_store(&record->announced, 0);
+    record->place = fault_place_of_child(parent);
     record->parent_pid = parent ? parent->pid : 0;
     atomic_store(&record->cid, parent ? parent->cid : 0);
-    record->parent_start = parent ? atomic_load(&process_at(parent->slot)->start) : 0;
+    record->parent_mark = parent ? atomic_load(&process_at(parent->slot)->mark) : 0;
     atomic_store(&record->state,
                  PROCESS_GENERATION(atomic_load(&record->state) + 0x100000u) | PROCESS_EXPECTED);
     return slot;
 }
 
-/* Moves a record that is ours, or whose lock we hold, on. */
-static void set_kind(uint32_t slot, uint32_t kind)
+/* A child, or a later image of this process, finds that the watcher knows of it. */
+static void announce_slot(uint32_t slot)
 {
-    struct process_record *record = process_at(slot);
-
-    atomic_store(&record->state, PROCESS_GENERATION(atomic_load(&record->state)) | kind);
-}
-
-/* Clears the slot's bit wherever it stands, and wakes who waits there. */
-static void drop_all(struct emu_task *self, uint32_t slot)
-{
-    uint32_t used = descriptions_used();
-
-    for (uint32_t i = 0; i < used; i++) {
-        struct description *description = description_at(i);
-
-        if (atomic_load(&description->state) == DESCRIPTION_LIVE &&
-            description_held_by(description, slot)) {
-            description_wake(self, description, QUEUE_RECHECK);
-            description_drop(self, i, slot);
-        }
+    if (atomic_load(&process_at(slot)->announced) == 0) {
+        announce_ring();
+        atomic_store(&process_at(slot)->announced, 1);
     }
-}
-
-static void free_slot(uint32_t slot)
-{
-    atomic_store(&process_at(slot)->pid, 0);
-    set_kind(slot, PROCESS_FREE);
-    pool_give(&arena->header.processes, arena->processes_links, slot);
-}
-
-static bool slot_is_dead(uint32_t slot);
-
-/*
- * No such process, or a zombie. Where /proc shows nothing (after a chroot), or not this one
- * (hidepid), one that takes signals lives.
- */
-static bool is_gone(int32_t pid)
-{
-    int64_t rc;
-
-    if (host_process_start(pid) != 0) {
-        return false;
-    }
-    rc = host_syscall(SYS_tgkill, pid, pid, 0, 0, 0, 0);
-    return rc == -ESRCH || (rc == 0 && host_process_start(host_getpid()) != 0);
-}
-
-/* Slot 0 is the watcher (sockrig run), which is no member. */
-static bool sweeper_is_dead(uint32_t slot)
-{
-    int32_t watcher = atomic_load(&arena->header.watcher);
-
-    if (slot != 0) { /* a record that is free: it was swept itself, in the middle of the sweep */
-        return PROCESS_KIND(atomic_load(&process_at(slot)->state)) == PROCESS_FREE ||
-               slot_is_dead(slot);
-    }
-    return watcher != 0 && is_gone(watcher);
-}
-
-/*
- * Makes this process the sweeper of the record, as it was when it was found dead (`seen`). False:
- * it is free again, or somebody else who lives is at it.
- */
-static bool claim_sweep(const struct emu_task *self, uint32_t slot, uint32_t seen)
-{
-    uint32_t mine = PROCESS_GENERATION(seen) | self->process->slot << 8 | PROCESS_SWEPT;
-
-    if (PROCESS_KIND(seen) == PROCESS_FREE) {
-        return false;
-    }
-    if (PROCESS_KIND(seen) == PROCESS_SWEPT &&
-        (PROCESS_SWEEPER(seen) == self->process->slot || !sweeper_is_dead(PROCESS_SWEEPER(seen)))) {
-        return false;
-    }
-    return atomic_compare_exchange_strong(&process_at(slot)->state, &seen, mine);
-}
-
-static void sweep_slot(struct emu_task *self, uint32_t slot, uint32_t seen)
-{
-    if (!claim_sweep(self, slot, seen)) {
-        return;
-    }
-    passage_sweep(self);
-    wait_sweep(self, slot);
-    drop_all(self, slot);
-    rights_sweep(self, slot);
-    description_sweep(self, slot);
-    free_slot(slot);
-}
-
-/* The record's process is gone, or its pid belongs to another one by now. */
-static bool slot_is_dead(uint32_t slot)
-{
-    struct process_record *record = process_at(slot);
-    int32_t pid = atomic_load(&record->pid);
-    uint64_t start = atomic_load(&record->start);
-    uint64_t now;
-
-    if (PROCESS_KIND(atomic_load(&record->state)) == PROCESS_FREE) {
-        return false;
-    }
-    if (pid <= 0) { /* expected by fork's parent, who fills it in at once unless it is killed */
-        pid = record->parent_pid;
-        start = record->parent_start;
-        if (pid == 0) {
-            return false;
-        }
-    }
-    now = host_process_start(pid);
-    return now == 0 ? is_gone(pid) : start != 0 && now != start;
-}
-
-void process_ring_watcher(void)
-{
-    int32_t watcher = atomic_load(&arena->header.watcher);
-
-    if (watcher != 0) {
-        host_ring_other(watcher, atomic_load(&arena->header.watcher_bell),
-                        atomic_load(&arena->header.watcher_object));
-    }
-}
-
-static void announce(void)
-{
-    atomic_fetch_add(&arena->header.changes, 1);
-    process_ring_watcher();
 }
 
 /* What was asked for, else what the image before, or the parent, said; else the host. */
@@ -222,40 +99,58 @@ uint32_t emu_process_cid(const struct emu_task *self)
     return self->process->cid != 0 ? self->process->cid : EMU_CID_HOST;
 }
 
-int emu_process_join(struct emu_process *process, struct emu_task *self)
+/* The record made by the parent or by the image before, or a new one; ARENA_NONE: none is free. */
+static uint32_t take_record(struct emu_process *process, struct emu_task *self, int32_t pid,
+                            uint64_t mark)
 {
-    int32_t pid = host_getpid();
-    uint64_t start = host_process_start(pid);
-    uint32_t slot = find_slot(pid);
-    uint32_t seen = slot == SLOT_NONE ? 0 : atomic_load(&process_at(slot)->state);
+    uint32_t slot;
 
-    fdtab_thaw_child(); /* the table may be a copy of one that another process froze */
-    if (slot != SLOT_NONE && start != 0 && atomic_load(&process_at(slot)->start) != 0 &&
-        atomic_load(&process_at(slot)->start) != start) {
-        self->process = process;
-        process->slot = 0; /* nobody's, until we have our own */
-        sweep_slot(self, slot, seen);
-    }
     lock_acquire(self, &arena->header.processes_lock);
-    slot = find_slot(pid);
-    if (slot == SLOT_NONE) {
+    slot = process_find(pid);
+    process->trace_birth = slot == ARENA_NONE ? TRACE_BIRTH_FIRST : TRACE_BIRTH_EXEC;
+    if (slot == ARENA_NONE) {
         slot = make_slot(pid, NULL);
     }
-    if (slot != SLOT_NONE) {
-        atomic_store(&process_at(slot)->start, start);
-        set_kind(slot, PROCESS_EXPECTED);
+    if (slot != ARENA_NONE) {
+        atomic_store(&process_at(slot)->mark, mark);
+        process_set_kind(slot, PROCESS_EXPECTED);
         take_cid(process, slot);
     }
     lock_release(self, &arena->header.processes_lock);
-    if (slot == SLOT_NONE) {
+    return slot;
+}
+
+int emu_process_join(struct emu_process *process, struct emu_task *self)
+{
+    int32_t pid = host_getpid();
+    uint64_t mark = host_process_mark(pid);
+    uint32_t slot = process_find(pid);
+    uint32_t seen = slot == ARENA_NONE ? 0 : atomic_load(&process_at(slot)->state);
+
+    fdtab_thaw_child(); /* the table may be a copy of one that another process froze */
+    self->process = process;
+    process->slot = 0; /* nobody's, until we have our own */
+    if (slot != ARENA_NONE && host_marks_differ(atomic_load(&process_at(slot)->mark), mark)) {
+        process_sweep_slot(self, slot, seen);
+    }
+    slot = take_record(process, self, pid, mark);
+    if (slot ==
+        ARENA_NONE) { /* of processes without descriptions nobody may have noticed the end */
+        emu_process_sweep_dead(self);
+        slot = take_record(process, self, pid, mark);
+    }
+    if (slot == ARENA_NONE) {
         return -EAGAIN;
     }
     process->slot = slot;
     process->pid = pid;
     process->options = arena->header.options;
+    process->fault_place = process_at(slot)->place;
+    process->records = arena->header.trace.on != 0;
     wait_sweep(self, slot); /* threads of the image before exec */
+    atomic_store(&process->announced, atomic_load(&process_at(slot)->announced) != 0);
     atomic_fetch_add(&arena->header.joined, 1);
-    announce();
+    atomic_fetch_add(&arena->header.changes, 1);
     return 0;
 }
 
@@ -274,6 +169,7 @@ static void take_up(struct rebuild *rebuild, int fd, uint32_t index)
 {
     struct description *description = description_at(index);
 
+    announce(rebuild->self->process);
     description_hold(description, rebuild->self->process->slot);
     atomic_store(&description->shared, 1);
     fdtab_set(rebuild->self, fd, index);
@@ -336,6 +232,8 @@ static void drop_unreferenced(struct emu_task *self)
 int emu_process_rebuild(struct emu_task *self)
 {
     struct rebuild rebuild = { self, 0 };
+    const struct emu_hidden *hidden = &arena->header.hidden;
+    const int own[] = { hidden->arena, hidden->bell, hidden->log };
     uint32_t used = descriptions_used();
     bool any = false;
     int rc = 0;
@@ -346,13 +244,17 @@ int emu_process_rebuild(struct emu_task *self)
     }
     fdtab_reset();
     if (any) {
-        rc = host_each_fd(rebuild_one, &rebuild);
+        rc = host_each_fd(rebuild_one, &rebuild, own, sizeof own / sizeof own[0]);
     }
     /* From here on the parent adds no bits (expect_child), so what is too many goes for good. */
     lock_acquire(self, &arena->header.processes_lock);
-    set_kind(self->process->slot, PROCESS_LIVE);
+    process_set_kind(self->process->slot, PROCESS_LIVE);
     lock_release(self, &arena->header.processes_lock);
+    if (rebuild.found > 0) {
+        atomic_store(&process_at(self->process->slot)->announced, 1);
+    }
     drop_unreferenced(self);
+    trace_inherited(self);
     return rc < 0 ? rc : rebuild.found;
 }
 
@@ -386,10 +288,12 @@ void process_identify_all(struct emu_task *self)
 /*
  * Sets the slot's bit in every description of this process. Another thread may close a number
  * meanwhile: if the entry still stands after the bit is set, the description was alive then.
+ * Returns whether there is one.
  */
-static void hold_all(struct emu_task *self, uint32_t slot)
+static bool hold_all(struct emu_task *self, uint32_t slot)
 {
     int top = fdtab_top();
+    bool any = false;
 
     for (int fd = 0; fd < top; fd++) {
         struct description *description = fdtab_get_served(fd);
@@ -397,6 +301,7 @@ static void hold_all(struct emu_task *self, uint32_t slot)
         if (!description) {
             continue;
         }
+        any = true;
         description_hold(description, slot);
         atomic_store(&description->shared, 1);
         if (fdtab_get_served(fd) != description &&
@@ -404,17 +309,18 @@ static void hold_all(struct emu_task *self, uint32_t slot)
             description_drop(self, description_index(description), slot);
         }
     }
+    return any;
 }
 
 int emu_fork_reserve(struct emu_task *self)
 {
     uint32_t slot = make_slot(0, self->process);
 
-    if (slot == SLOT_NONE) {
+    if (slot == ARENA_NONE) {
         emu_process_sweep_dead(self);
         slot = make_slot(0, self->process);
     }
-    if (slot == SLOT_NONE) {
+    if (slot == ARENA_NONE) {
         return -EAGAIN;
     }
     self->fork_token = atomic_load(&process_at(slot)->pid);
@@ -423,11 +329,12 @@ int emu_fork_reserve(struct emu_task *self)
 
 void emu_fork_hold(struct emu_task *self, int slot)
 {
+    trace_fork_begins(self, TRACE_FORK_COPY);
     fdtab_freeze(self);
     self->process->fork_token = atomic_load(&process_at((uint32_t)slot)->pid);
     self->process->fork_state = atomic_load(&process_at((uint32_t)slot)->state);
     process_identify_all(self);
-    hold_all(self, (uint32_t)slot);
+    self->process->fork_holds = hold_all(self, (uint32_t)slot);
 }
 
 int emu_fork_before(struct emu_task *self)
@@ -450,13 +357,17 @@ void emu_fork_parent(struct emu_task *self, int slot, int32_t child)
     int32_t unborn = self->fork_token;
 
     fdtab_thaw(self);
+    trace_forked(self, child);
     if (child < 0) {
-        drop_all(self, (uint32_t)slot);
-        free_slot((uint32_t)slot);
+        process_drop_all(self, (uint32_t)slot);
+        process_free((uint32_t)slot);
         return;
     }
     atomic_compare_exchange_strong(&process_at((uint32_t)slot)->pid, &unborn, child);
-    announce(); /* the child does, too, unless it is killed before it comes to that */
+    atomic_fetch_add(&arena->header.changes, 1);
+    if (self->process->fork_holds) { /* the child may be killed before it comes to that */
+        announce_slot((uint32_t)slot);
+    }
 }
 
 /*
@@ -473,8 +384,8 @@ static uint32_t adopt_slot(struct emu_process *process, uint32_t slot, int32_t p
     if (!atomic_compare_exchange_strong(&record->state, &state,
                                         PROCESS_GENERATION(state) | PROCESS_LIVE)) {
         slot = make_slot(pid, NULL);
-        EMU_ASSERT(slot != SLOT_NONE);
-        set_kind(slot, PROCESS_LIVE);
+        EMU_ASSERT(slot != ARENA_NONE);
+        process_set_kind(slot, PROCESS_LIVE);
     }
     return slot;
 }
@@ -485,30 +396,51 @@ void emu_fork_child(struct emu_task *self, int expected)
     uint32_t slot;
 
     fdtab_thaw_child();
+    atomic_store(&self->process->announced, false);
     slot = adopt_slot(self->process, (uint32_t)expected, pid);
     self->process->slot = slot;
     self->process->pid = pid;
+    self->process->fault_place = process_at(slot)->place;
+    self->process->trace_birth = TRACE_BIRTH_FORK;
     atomic_store(&process_at(slot)->cid, self->process->cid);
-    atomic_store(&process_at(slot)->start, host_process_start(pid));
+    atomic_store(&process_at(slot)->mark, host_process_mark(pid));
     /* Other threads went on while we were born: what the copied table says now is what holds. */
     fdtab_forget_pins(self);
     bell_forget_all();
-    hold_all(self, slot);
+    vigil_forget();
+    if (hold_all(self, slot)) {
+        announce_slot(slot);
+        atomic_store(&self->process->announced, true);
+    }
     drop_unreferenced(self);
     atomic_fetch_add(&arena->header.joined, 1);
-    announce();
+    atomic_fetch_add(&arena->header.changes, 1);
 }
 
-/* A list of the descriptions kept over a spawn, in private memory: count, then indices. */
+static bool has_any_served(int top)
+{
+    for (int fd = 0; fd < top; fd++) {
+        if (fdtab_get_served(fd)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * A list of the descriptions kept over a spawn, in private memory: count, then indices. None where
+ * there is nothing to inherit.
+ */
 void emu_spawn_before(struct emu_task *self)
 {
     uint32_t *list;
     uint32_t count = 0;
     int top;
 
+    trace_fork_begins(self, TRACE_FORK_SPAWN);
     fdtab_freeze(self);
     top = fdtab_top();
-    list = host_memory_private(((uint64_t)top + 1) * sizeof *list);
+    list = has_any_served(top) ? host_memory_private(((uint64_t)top + 1) * sizeof *list) : NULL;
     self->spawn_list = list;
     self->spawn_list_size = ((uint64_t)top + 1) * sizeof *list;
     process_identify_all(self);
@@ -529,28 +461,32 @@ void emu_spawn_before(struct emu_task *self)
 
 /*
  * The child inherited these. Until it has looked for itself, which it may have begun, its bits are
- * set here: else what it inherited could end before it says that it has it.
+ * set here: else what it inherited could end before it says that it has it. list NULL: nothing.
  */
 static void expect_child(struct emu_task *self, int32_t child, const uint32_t *list)
 {
+    uint32_t count = list ? list[0] : 0;
     uint32_t slot;
 
     lock_acquire(self, &arena->header.processes_lock);
-    slot = find_slot(child);
-    if (slot == SLOT_NONE) {
+    slot = process_find(child);
+    if (slot == ARENA_NONE) {
         slot = make_slot(child, NULL);
-        if (slot != SLOT_NONE) {
+        if (slot != ARENA_NONE) {
             atomic_store(&process_at(slot)->cid, self->process->cid);
         }
     }
-    if (slot != SLOT_NONE &&
+    if (slot != ARENA_NONE &&
         PROCESS_KIND(atomic_load(&process_at(slot)->state)) == PROCESS_EXPECTED) {
-        for (uint32_t i = 0; i < list[0]; i++) {
+        for (uint32_t i = 0; i < count; i++) {
             description_hold(description_at(list[1 + i]), slot);
         }
     }
     lock_release(self, &arena->header.processes_lock);
-    announce();
+    atomic_fetch_add(&arena->header.changes, 1);
+    if (slot != ARENA_NONE && count > 0) {
+        announce_slot(slot);
+    }
 }
 
 void emu_spawn_after(struct emu_task *self, int32_t child)
@@ -559,11 +495,12 @@ void emu_spawn_after(struct emu_task *self, int32_t child)
 
     fdtab_thaw(self);
     self->spawn_list = NULL;
-    if (!list) {
-        return;
-    }
+    trace_forked(self, child);
     if (child > 0) {
         expect_child(self, child, list);
+    }
+    if (!list) {
+        return;
     }
     for (uint32_t i = 0; i < list[0]; i++) {
         fdtab_unref(self, list[1 + i]);
@@ -580,6 +517,9 @@ void emu_exec_freeze(struct emu_task *self)
 {
     fdtab_freeze(self);
     process_identify_all(self); /* and what was made since emu_exec_before() */
+    if (self->process->slot != 0 && atomic_load(&self->process->announced)) {
+        atomic_store(&process_at(self->process->slot)->announced, 1);
+    }
 }
 
 /* Lower numbers of the same description: the last to be put on the list is the first to run. */
@@ -612,56 +552,10 @@ void emu_process_exit(struct emu_task *self)
     }
 }
 
-/* Children that the dead process was about to have: expected, and never born. */
-static void sweep_unborn(struct emu_task *self, int32_t parent)
-{
-    uint32_t used = slots_used();
-
-    for (uint32_t slot = 0; slot < used; slot++) {
-        uint32_t seen = atomic_load(&process_at(slot)->state);
-
-        if (PROCESS_KIND(seen) == PROCESS_EXPECTED && atomic_load(&process_at(slot)->pid) <= 0 &&
-            process_at(slot)->parent_pid == parent && slot_is_dead(slot)) {
-            sweep_slot(self, slot, seen);
-        }
-    }
-}
-
-void emu_process_sweep(struct emu_task *self, int32_t pid)
-{
-    /* Somebody else may be at it already; who asks for a sweep wants it done when we return. */
-    for (uint32_t round = 0; round < EMU_TRY_LIMIT; round++) {
-        uint32_t slot = find_slot(pid);
-        uint32_t seen = slot == SLOT_NONE ? 0 : atomic_load(&process_at(slot)->state);
-
-        if (slot == SLOT_NONE || !slot_is_dead(slot)) {
-            break;
-        }
-        sweep_slot(self, slot, seen);
-        host_yield();
-    }
-    sweep_unborn(self, pid);
-}
-
-uint32_t emu_process_sweep_dead(struct emu_task *self)
-{
-    uint32_t used = slots_used();
-    uint32_t count = 0;
-
-    for (uint32_t slot = 0; slot < used; slot++) {
-        uint32_t seen = atomic_load(&process_at(slot)->state);
-
-        if (slot_is_dead(slot)) {
-            sweep_slot(self, slot, seen);
-            count++;
-        }
-    }
-    return count;
-}
-
 void emu_fd_invalidate(struct emu_task *self, int fd)
 {
     if (EMU_UNLIKELY(fdtab_present(fd))) {
+        trace_number(self, fd);
         fdtab_clear(self, fd);
     }
 }
@@ -672,7 +566,7 @@ uint32_t emu_session_members(int32_t *ret_pids, uint32_t max, uint32_t *ret_chan
     uint32_t count = 0;
 
     *ret_changes = atomic_load(&arena->header.changes);
-    used = slots_used();
+    used = process_slots();
     for (uint32_t slot = 0; slot < used && count < max; slot++) {
         int32_t pid = atomic_load(&process_at(slot)->pid);
 

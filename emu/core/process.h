@@ -1,9 +1,9 @@
 /*
  * process.h - the arena's record of a process
  *
- * A record is found by pid, and by the start time where pids were used again. Its index, the slot,
- * is the bit by which descriptions know the process. It is made by the process itself, or by its
- * parent before the child could do so, whichever comes first, under one lock.
+ * A record is found by pid, and by the process's mark where pids were used again. Its index, the
+ * slot, is the bit by which descriptions know the process. It is made by the process itself, or by
+ * its parent before the child could do so, whichever comes first, under one lock.
  *
  * A dead process is swept: its bits go, its waiters leave the queues, and everybody who waits on
  * what it held is woken, because it may have died between a change and the wake-up.
@@ -32,13 +32,15 @@ static_assert(EMU_MAX_PROCESSES <= 0x1000, "a slot has 12 bits");
 struct process_record {
     _Atomic uint32_t state; /* PROCESS_* */
     _Atomic int32_t pid;
-    _Atomic uint64_t start; /* host_process_start(), 0: not known yet */
-    int32_t parent_pid;     /* who expects it, while pid is 0: when that dies it never comes */
+    _Atomic uint64_t mark; /* host_process_mark(), 0: not known yet */
+    int32_t parent_pid;    /* who expects it, while pid is 0: when that dies it never comes */
     uint32_t pad;
-    uint64_t parent_start;
-    _Atomic uint32_t cid; /* of its machine, 0: not said yet */
-    uint32_t pad2;
-    uint64_t rest[3];
+    uint64_t parent_mark;
+    _Atomic uint32_t cid;       /* of its machine, 0: not said yet */
+    _Atomic uint32_t announced; /* 1: the watcher has been rung for it: announce.h */
+    _Atomic uint64_t alarm_ns;  /* ITIMER_REAL will fire then, at the latest; 0: it isn't armed */
+    uint64_t place;             /* in the tree: fault.h */
+    uint64_t rest[1];
 };
 static_assert(sizeof(struct process_record) == 64, "arena.def gives 64");
 
@@ -47,8 +49,31 @@ static inline struct process_record *process_at(uint32_t slot)
     return (struct process_record *)arena->processes + slot;
 }
 
-/* Whoever watches members looks again, if there is somebody. */
-void process_ring_watcher(void);
+/* All records that were ever used have smaller slots. */
+static inline uint32_t process_slots(void)
+{
+    return atomic_load_explicit(&arena->header.processes.fresh, memory_order_acquire);
+}
+
+/* The record of a process, or ARENA_NONE. */
+uint32_t process_find(int32_t pid);
+
+/* Moves a record that is ours, or whose lock we hold, on. */
+static inline void process_set_kind(uint32_t slot, uint32_t kind)
+{
+    struct process_record *record = process_at(slot);
+
+    atomic_store(&record->state, PROCESS_GENERATION(atomic_load(&record->state)) | kind);
+}
+
+/* Clears the slot's bit wherever it stands, and wakes who waits there. */
+void process_drop_all(struct emu_task *self, uint32_t slot);
+
+/* Gives the record back. Requires: it is ours, or nobody else's any more. */
+void process_free(uint32_t slot);
+
+/* Forgets a process that was found dead when its record's state was `seen`. */
+void process_sweep_slot(struct emu_task *self, uint32_t slot, uint32_t seen);
 
 /* Makes every description that this process refers to known by what the kernel knows it by. */
 void process_identify_all(struct emu_task *self);

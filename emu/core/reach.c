@@ -22,9 +22,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SCRIPT_LEVELS  5   /* fs/exec.c:exec_binprm follows #! this often, then ELOOP */
-#define SCRIPT_LINE    256 /* BINPRM_BUF_SIZE */
-#define PROGRAM_PARTS  128 /* program headers that are looked at */
+#define SCRIPT_LEVELS  5    /* fs/exec.c:exec_binprm follows #! this often, then ELOOP */
+#define SCRIPT_LINE    256  /* BINPRM_BUF_SIZE */
+#define HEAD_SIZE      1024 /* read at once: the program's headers, where a linker puts them */
+#define PROGRAM_PARTS  128  /* program headers that are looked at */
 #define REACH_PATH_MAX 4096
 #define NEXT_SIZE      1024 /* an interpreter's path in a #! line, or of a handler of binfmt_misc */
 
@@ -32,6 +33,16 @@
 #define CALL2(nr, a, b)       host_syscall(nr, (long)(a), (long)(b), 0, 0, 0, 0)
 #define CALL3(nr, a, b, c)    host_syscall(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
 #define CALL4(nr, a, b, c, d) host_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+
+/* A file that may be a program, and how it begins. */
+struct program {
+    int fd;
+    uint64_t size; /* of the head */
+    union {
+        char text[HEAD_SIZE];
+        Elf64_Ehdr elf;
+    } head;
+};
 
 /* Where a verdict's sentence goes. */
 struct reason {
@@ -87,16 +98,25 @@ static bool gains_privilege(int fd, const struct stat *status)
            CALL4(SYS_fgetxattr, fd, "security.capability", capability, sizeof capability) > 0;
 }
 
+/* Copies a piece of the file; false: it isn't there. */
+static bool copy_piece(const struct program *program, uint64_t offset, void *to, size_t size)
+{
+    if (offset < program->size && size <= program->size - offset) {
+        memcpy(to, program->head.text + offset, size);
+        return true;
+    }
+    return CALL4(SYS_pread64, program->fd, to, size, offset) == (int64_t)size;
+}
+
 /* Go marks its programs by a note of its own (debug/buildinfo, cmd/link). */
-static bool is_go_note(int fd, const Elf64_Phdr *part)
+static bool is_go_note(const struct program *program, const Elf64_Phdr *part)
 {
     struct {
         Elf64_Nhdr header;
         char name[4];
     } note;
 
-    return part->p_type == PT_NOTE &&
-           CALL4(SYS_pread64, fd, &note, sizeof note, part->p_offset) == sizeof note &&
+    return part->p_type == PT_NOTE && copy_piece(program, part->p_offset, &note, sizeof note) &&
            note.header.n_namesz == 4 && memcmp(note.name, "Go\0\0", 4) == 0;
 }
 
@@ -113,25 +133,26 @@ static bool is_loader(const char *path)
     return strcmp(base_name(path), "ld-linux-x86-64.so.2") == 0;
 }
 
-static enum reach_verdict judge_elf(int fd, const char *path, const Elf64_Ehdr *header,
+static enum reach_verdict judge_elf(const struct program *program, const char *path,
                                     struct reason *reason)
 {
-    char interpreter[REACH_PATH_MAX] = "";
+    const Elf64_Ehdr *header = &program->head.elf;
+    char interpreter[REACH_PATH_MAX];
     bool go = false;
 
+    interpreter[0] = 0;
     for (unsigned i = 0; i < header->e_phnum && i < PROGRAM_PARTS; i++) {
         Elf64_Phdr part;
 
-        if (CALL4(SYS_pread64, fd, &part, sizeof part,
-                  header->e_phoff + (uint64_t)i * header->e_phentsize) != sizeof part) {
+        if (!copy_piece(program, header->e_phoff + (uint64_t)i * header->e_phentsize, &part,
+                        sizeof part)) {
             return REACH_NOT_A_PROGRAM;
         }
-        go |= is_go_note(fd, &part);
+        go |= is_go_note(program, &part);
         if (part.p_type == PT_INTERP) {
             size_t size = part.p_filesz < sizeof interpreter ? part.p_filesz : 0;
 
-            if (CALL4(SYS_pread64, fd, interpreter, size, part.p_offset) != (int64_t)size ||
-                size == 0) {
+            if (size == 0 || !copy_piece(program, part.p_offset, interpreter, size)) {
                 return REACH_NOT_A_PROGRAM;
             }
             interpreter[size - 1] = 0;
@@ -192,38 +213,36 @@ static bool is_native_elf(const Elf64_Ehdr *header, int64_t size)
  * Judges one file. With an interpreter (a #! line, binfmt_misc) the verdict is REACH_OK, and
  * ret_next, of NEXT_SIZE bytes, is its path; else that is "".
  */
-static enum reach_verdict judge_file(int fd, const char *path, char *ret_next, bool *ret_binfmt,
-                                     struct reason *reason)
+static enum reach_verdict judge_file(struct program *program, const char *path, char *ret_next,
+                                     bool *ret_binfmt, struct reason *reason)
 {
-    union {
-        char text[SCRIPT_LINE];
-        Elf64_Ehdr elf;
-    } head;
+    const char *text = program->head.text;
     struct stat status;
     int64_t size;
+    size_t first; /* what the kernel tells formats apart by */
 
-    memset(&head, 0, sizeof head);
     ret_next[0] = 0;
-    if (CALL2(SYS_fstat, fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+    if (CALL2(SYS_fstat, program->fd, &status) < 0 || !S_ISREG(status.st_mode)) {
         return REACH_NOT_A_PROGRAM;
     }
-    size = CALL4(SYS_pread64, fd, head.text, sizeof head.text, 0);
+    size = CALL4(SYS_pread64, program->fd, program->head.text, HEAD_SIZE, 0);
     if (size < 2) {
         return REACH_NOT_A_PROGRAM;
     }
-    if (head.text[0] == '#' && head.text[1] == '!') {
-        return script_interpreter(head.text, (size_t)size, ret_next) ? REACH_OK
-                                                                     : REACH_NOT_A_PROGRAM;
+    program->size = (uint64_t)size;
+    first = size < SCRIPT_LINE ? (size_t)size : SCRIPT_LINE;
+    if (text[0] == '#' && text[1] == '!') {
+        return script_interpreter(text, first, ret_next) ? REACH_OK : REACH_NOT_A_PROGRAM;
     }
-    if (!is_native_elf(&head.elf, size)) {
-        *ret_binfmt = reach_binfmt(path, head.text, (size_t)size, ret_next, NEXT_SIZE);
-        return *ret_binfmt ? REACH_OK : judge_foreign(path, head.text, (size_t)size, reason);
+    if (!is_native_elf(&program->head.elf, size)) {
+        *ret_binfmt = reach_binfmt(path, text, first, ret_next, NEXT_SIZE);
+        return *ret_binfmt ? REACH_OK : judge_foreign(path, text, first, reason);
     }
-    if (gains_privilege(fd, &status)) {
+    if (gains_privilege(program->fd, &status)) {
         return say(reason, REACH_PRIVILEGED, path,
                    " runs with other privileges (setuid, setgid or file capabilities)");
     }
-    return judge_elf(fd, path, &head.elf, reason);
+    return judge_elf(program, path, reason);
 }
 
 static void put_number(char *at, unsigned value)
@@ -270,6 +289,7 @@ static enum reach_verdict judge_missing(int error, int directory, const char *pa
 enum reach_verdict reach_check(int directory, const char *path, char *ret_reason, size_t size)
 {
     struct reason reason = { ret_reason, size };
+    struct program program;
     char next[NEXT_SIZE];
     char current[NEXT_SIZE];
     bool binfmt = false;
@@ -279,13 +299,13 @@ enum reach_verdict reach_check(int directory, const char *path, char *ret_reason
     }
     for (int level = 0; level <= SCRIPT_LEVELS; level++) {
         enum reach_verdict verdict;
-        int fd = open_program(directory, path);
 
-        if (fd < 0) {
-            return judge_missing(fd, directory, path, level, binfmt, &reason);
+        program.fd = open_program(directory, path);
+        if (program.fd < 0) {
+            return judge_missing(program.fd, directory, path, level, binfmt, &reason);
         }
-        verdict = judge_file(fd, path, next, &binfmt, &reason);
-        host_close(fd);
+        verdict = judge_file(&program, path, next, &binfmt, &reason);
+        host_close(program.fd);
         if (verdict != REACH_OK || next[0] == 0) {
             return binfmt && verdict == REACH_STATIC ? REACH_CLASS : verdict;
         }

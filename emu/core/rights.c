@@ -268,6 +268,32 @@ static int64_t make_record(struct emu_task *self, struct rights_message *message
     return 0;
 }
 
+/* As Linux has the files from the call's begin on: closing a number leaves a copy. */
+static int64_t pin(struct emu_task *self, struct rights_message *message)
+{
+    const struct rights *record = rights_at(message->record - 1);
+
+    message->pins = self->pins_count;
+    message->pinned = true;
+    for (uint32_t i = 0; i < record->count; i++) {
+        if (record->index[i] != ARENA_NONE && !fdtab_pin_one_more(self, record->index[i])) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+void rights_unpin(struct emu_task *self, struct rights_message *message)
+{
+    if (message->record == 0) {
+        self->rights_sent = 0; /* a jump has nothing to let go of any more */
+    }
+    if (message->pinned) {
+        fdtab_unpin_to(self, message->pins);
+        message->pinned = false;
+    }
+}
+
 int64_t rights_prepare(struct emu_task *self, int fd, const struct description *description,
                        struct rights_message *message)
 {
@@ -276,6 +302,7 @@ int64_t rights_prepare(struct emu_task *self, int fd, const struct description *
     uint32_t count;
 
     message->record = 0;
+    message->pinned = false;
     if (rc == 0) {
         rc = collect_fds(message, fds, &count);
     }
@@ -284,33 +311,54 @@ int64_t rights_prepare(struct emu_task *self, int fd, const struct description *
     }
     fdtab_freeze(self);
     rc = make_record(self, message, fds, count);
+    if (rc == 0) {
+        rc = pin(self, message);
+    }
     fdtab_thaw(self);
+    if (rc != 0) {
+        rights_finish(self, message);
+    }
     return rc;
 }
 
-int64_t rights_refresh(struct emu_task *self, struct rights_message *message)
+/* Where the kernel has what was on `fd` when the call began; -1: nowhere in this process. */
+static int number_of(int fd, uint32_t index)
+{
+    int number;
+
+    if (index == ARENA_NONE) { /* the kernel's; by now it may be something else of the kernel's */
+        return fdtab_get_served(fd) ? -1 : fd;
+    }
+    number = fdtab_placeholder(fd, index);
+    return number < 0 && atomic_load(&description_at(index)->native) == DESCRIPTION_HANDED_OVER
+               ? fd
+               : number;
+}
+
+int64_t rights_refresh(struct rights_message *message)
 {
     const struct rights *record = rights_at(message->record - 1);
-    int fds[RIGHTS_MAX];
-    uint32_t count;
-    bool same = true;
+    struct msghdr header = { .msg_control = message->control, .msg_controllen = message->size };
+    uint32_t n = 0;
 
-    collect_fds(message, fds, &count);
-    for (uint32_t i = 0; i < count && same; i++) {
-        const struct description *now = fdtab_get_served(fds[i]);
+    for (struct cmsghdr *at = CMSG_FIRSTHDR(&header); at; at = CMSG_NXTHDR(&header, at)) {
+        uint32_t here = (uint32_t)((at->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        int *fds = (int *)(void *)CMSG_DATA(at);
 
-        same = record->index[i] == (now ? description_index(now) : ARENA_NONE);
+        for (uint32_t i = 0; at->cmsg_level == SOL_SOCKET && i < here; i++, n++) {
+            fds[i] = number_of(fds[i], record->index[n]);
+            if (fds[i] < 0) {
+                return -EBADF;
+            }
+        }
     }
-    if (EMU_LIKELY(same)) {
-        return 0;
-    }
-    rights_finish(self, message);
-    return make_record(self, message, fds, count);
+    return 0;
 }
 
 void rights_finish(struct emu_task *self, struct rights_message *message)
 {
     self->rights_sent = 0;
+    rights_unpin(self, message);
     if (message->record != 0) {
         rights_at(message->record - 1)->next = 0;
         rights_let_go(self, message->record);
@@ -320,8 +368,10 @@ void rights_finish(struct emu_task *self, struct rights_message *message)
 
 void rights_abandon(struct emu_task *self)
 {
-    struct rights_message message = { .record = self->rights_sent };
+    struct rights_message message;
 
+    message.record = self->rights_sent;
+    message.pinned = false; /* undone already, by who noticed the jump */
     rights_finish(self, &message);
 }
 

@@ -51,6 +51,8 @@ struct rights_message {
     size_t size;     /* bytes of it: to send; or room for, and after a receive used */
     int flags;       /* of a receive: MSG_CMSG_CLOEXEC in, MSG_CTRUNC out */
     uint32_t record; /* index + 1; 0: none (left) */
+    bool pinned;     /* of a send: what it carries stays here, ... */
+    uint32_t pins;   /* ... by the task's pins from here on */
     bool came;       /* of a receive: descriptors came with it; size and flags say how many */
     bool peeked;     /* of a receive: the message keeps its own */
     uint32_t count;  /* of a receive: entries of `index`, as struct rights has them */
@@ -66,10 +68,14 @@ int64_t rights_prepare(struct emu_task *self, int fd, const struct description *
                        struct rights_message *message);
 
 /*
- * Another thread may have put something else on one of the numbers since then: looks again. Within
- * fdtab_freeze(), which lasts until it is sent. Returns 0 or -ETOOMANYREFS.
+ * Another thread may have put something else on one of the numbers since then: puts those in their
+ * places under which the kernel has what was there. Within fdtab_freeze(), which lasts until it is
+ * sent. Returns 0; -EBADF: what was there isn't ours any more.
  */
-int64_t rights_refresh(struct emu_task *self, struct rights_message *message);
+int64_t rights_refresh(struct rights_message *message);
+
+/* It was sent, and the kernel has what it carries. Requires: no lock. */
+void rights_unpin(struct emu_task *self, struct rights_message *message);
 
 /* The send has ended. What is left of it is let go. Requires: no lock. */
 void rights_finish(struct emu_task *self, struct rights_message *message);
@@ -113,11 +119,16 @@ const int *rights_fds(const struct rights_message *message, uint32_t *ret_count)
 void rights_close(struct emu_task *self, const struct rights_message *message);
 
 /*
- * For handing a direction over to the kernel: whether all that is in flight there is the kernel's
- * already; and writing a segment with what came with it, from the reading to the writing end. The
- * latter returns what the write does, or -errno. Both require the lock of `buf`.
+ * For handing a direction over to the kernel. clear: records at the list's start that have lost
+ * their carrier, and carriers there whose segment isn't unread, are taken away; `fd` is the reading
+ * end's number; what was taken goes onto a chain for rights_let_go(). all_native: whether all that
+ * is in flight is the kernel's already. hand_on: writes a segment with what came with it, from the
+ * reading to the writing end; returns what the write does, or -errno. All require the lock of
+ * `buf`.
  */
-bool rights_all_native(const struct socket_buf *buf);
+void rights_clear(struct emu_task *self, struct socket_buf *buf, const struct buf_state *state,
+                  int fd, uint32_t *ret_chain);
+bool rights_all_native(const struct socket_buf *buf, const struct buf_state *state);
 int64_t rights_hand_on(struct emu_task *self, struct socket_buf *buf, uint32_t seg, int reader,
                        int writer, const struct iovec iov[2], uint32_t *ret_chain);
 

@@ -201,12 +201,41 @@ void rights_close(struct emu_task *self, const struct rights_message *message)
 
 /* ---- To the kernel ---- */
 
-bool rights_all_native(const struct socket_buf *buf)
+/* Its segment is unread, and no later record has the same one. */
+static bool is_valid(const struct socket_buf *buf, const struct buf_state *state, uint32_t record)
+{
+    uint32_t seg = rights_at(record - 1)->seg;
+
+    return seg - state->seg_head < state->seg_count && rights_record_of(buf, seg) == record;
+}
+
+void rights_clear(struct emu_task *self, struct socket_buf *buf, const struct buf_state *state,
+                  int fd, uint32_t *ret_chain)
+{
+    for (uint32_t bound = 0; bound < EMU_MAX_RIGHTS && buf->rights != 0; bound++) {
+        struct rights_tag tag = { 0, 0 };
+        int64_t got = rights_read(fd, &tag, sizeof tag, MSG_PEEK);
+        uint32_t next = got == (int64_t)sizeof tag ? rights_find_tag(buf, tag) : 0;
+
+        if (next == 0 && got != 0 && got != -EAGAIN) {
+            return; /* bytes past the library, or an error of the socket's */
+        }
+        while (buf->rights != next) { /* carriers come in order: these have lost theirs */
+            rights_take_first(self, buf, ret_chain);
+        }
+        if (next == 0 || is_valid(buf, state, next) || rights_read(fd, &tag, sizeof tag, 0) < 0) {
+            return;
+        }
+        rights_take_first(self, buf, ret_chain);
+    }
+}
+
+bool rights_all_native(const struct socket_buf *buf, const struct buf_state *state)
 {
     for (uint32_t at = buf->rights; at != 0; at = rights_at(at - 1)->next) {
         const struct rights *record = rights_at(at - 1);
 
-        for (uint32_t i = 0; i < record->held; i++) {
+        for (uint32_t i = 0; is_valid(buf, state, at) && i < record->held; i++) {
             if (record->index[i] != ARENA_NONE &&
                 atomic_load(&description_at(record->index[i])->native) == DESCRIPTION_OURS) {
                 return false;

@@ -36,10 +36,9 @@ struct image {
 
 bool sanitizer_is_library(const char *name, size_t size)
 {
-    static const char *const kinds[] = { "libasan.so",        "liblsan.so",
-                                         "libtsan.so",        "libhwasan.so",
-                                         "libclang_rt.asan",  "libclang_rt.tsan",
-                                         "libclang_rt.hwasan" };
+    static const char kinds[][20] = { "libasan.so",        "liblsan.so",       "libtsan.so",
+                                      "libhwasan.so",      "libclang_rt.asan", "libclang_rt.tsan",
+                                      "libclang_rt.hwasan" };
 
     for (size_t i = size; i > 0; i--) {
         if (name[i - 1] == '/') {

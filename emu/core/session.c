@@ -1,7 +1,9 @@
 /*
  * session.c - a session as a whole: making one, joining one, its options and its counts
  */
+#include "announce.h"
 #include "process.h"
+#include "vigil.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +28,7 @@ int emu_session_create(void)
     arena->header.bell_object = identity.object;
     arena->header.id = host_random();
     atomic_store(&arena->header.next_port, (uint32_t)(host_random() | 1024));
-    arena->header.hidden = (struct emu_hidden){ .arena = fd, .bell = bell };
+    arena->header.hidden = (struct emu_hidden){ .arena = fd, .bell = bell, .log = -1 };
     return fd;
 }
 
@@ -93,14 +95,29 @@ void emu_session_set_watcher(int32_t pid, int bell_fd)
     atomic_store(&arena->header.watcher_object, identity.object);
     atomic_store(&arena->header.watcher_bell, bell_fd);
     atomic_store(&arena->header.watcher, pid);
+    if (pid != 0) {
+        vigil_announce();
+    }
+}
+
+void emu_session_watch_sleeps(bool on)
+{
+    atomic_store(&arena->header.sleeps, on ? SLEEPS_WATCHED : SLEEPS_UNWATCHED);
+}
+
+bool emu_session_news_of_sleeps(void)
+{
+    uint32_t news = SLEEPS_NEW;
+
+    return atomic_compare_exchange_strong(&arena->header.sleeps, &news, SLEEPS_WATCHED);
 }
 
 bool emu_session_claim_reaper(void)
 {
-    int32_t none = 0;
+    int32_t seen = atomic_load(&arena->header.reaper);
 
-    return atomic_load_explicit(&arena->header.reaper, memory_order_relaxed) == 0 &&
-           atomic_compare_exchange_strong(&arena->header.reaper, &none, -1);
+    return (seen == 0 || vigil_has_ended(seen > 0 ? seen : -seen)) &&
+           atomic_compare_exchange_strong(&arena->header.reaper, &seen, -host_getpid());
 }
 
 void emu_session_set_reaper(int32_t pid, int32_t parent)
@@ -114,13 +131,14 @@ int32_t emu_session_reaper_of(int32_t parent)
 {
     int32_t pid = atomic_load(&arena->header.reaper);
 
-    return pid > 0 && atomic_load(&arena->header.reaper_parent) == parent ? pid : 0;
+    return pid > 0 && (parent == 0 || atomic_load(&arena->header.reaper_parent) == parent) ? pid
+                                                                                           : 0;
 }
 
 void emu_session_dismiss_reaper(void)
 {
     atomic_store(&arena->header.reaper_leave, 1);
-    process_ring_watcher();
+    announce_ring();
 }
 
 bool emu_session_reaper_dismissed(void)

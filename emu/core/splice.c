@@ -75,6 +75,25 @@ static bool has_rights(const struct buf_state *state, const struct seg *seg)
     return state->kind == DESCRIPTION_STREAM && (seg->info & SEG_RIGHTS);
 }
 
+/* Whether that is so of a message that the next step would come to. */
+static bool meets_rights(const struct buf_state *state, const struct splice *splice)
+{
+    const struct buf_state to = buf_peek(buf_at(splice->out.description->tx));
+    uint32_t slots = to.seg_count < to.limit ? to.limit - to.seg_count : 0;
+    uint64_t size = splice->size - splice->done;
+    uint64_t before = 0;
+
+    for (uint32_t i = 0; i < state->seg_count && i < slots && before < size; i++) {
+        struct seg seg = buf_nth_seg(state, i);
+
+        if (has_rights(state, &seg) && (i > 0 || state->first_taken == 0)) {
+            return true;
+        }
+        before += i == 0 ? seg.len - state->first_taken : seg.len;
+    }
+    return false;
+}
+
 /* The next slot. False: there is none. *ret_info: SEG_*. */
 static bool next_piece(struct pieces *pieces, uint32_t *ret_len, uint32_t *ret_info)
 {
@@ -257,7 +276,7 @@ static bool begin(struct emu_task *self, const struct splice *splice, struct buf
 
 /*
  * One step into a pipe. Returns its bytes, -EPIPE, EMU_NATIVE; PIPE_AGAIN: somebody was quicker;
- * SPLICE_RIGHTS: what is first must be received.
+ * SPLICE_RIGHTS: descriptors are among it, so it must be received.
  */
 static int64_t step_to_pipe(struct emu_task *self, struct splice *splice)
 {
@@ -265,15 +284,13 @@ static int64_t step_to_pipe(struct emu_task *self, struct splice *splice)
     struct buf_state to;
     struct socket_buf *buf;
     struct wake_list list;
-    struct seg first;
     uint64_t bytes = 0;
     int64_t result;
 
     if (!begin(self, splice, &from, &result)) {
         return result;
     }
-    first = buf_first_seg(&from);
-    if (EMU_UNLIKELY(has_rights(&from, &first) && from.first_taken == 0)) {
+    if (EMU_UNLIKELY(from.kind == DESCRIPTION_STREAM && meets_rights(&from, splice))) {
         take(self, splice, 0);
         return SPLICE_RIGHTS;
     }

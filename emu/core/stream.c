@@ -4,6 +4,7 @@
 #include "stream.h"
 
 #include "charge.h"
+#include "fault.h"
 #include "passage.h"
 
 #include <errno.h>
@@ -49,9 +50,13 @@ static bool has_room(const struct transfer *transfer, const struct buf_state *st
     return state->charged < state->limit;
 }
 
-/* Publishes what was added (segments), wakes receivers, unlocks. */
+/*
+ * Publishes what was added (segments), wakes receivers, unlocks. `dropped`: an skb was made and
+ * couldn't be filled; that its memory is free again is told like any other (sock_wfree), an edge
+ * for those who wait for room.
+ */
 static void send_commit(struct emu_task *self, struct socket_buf *buf,
-                        const struct buf_state *state, uint32_t added)
+                        const struct buf_state *state, uint32_t added, bool dropped)
 {
     struct wake_list list;
 
@@ -63,6 +68,9 @@ static void send_commit(struct emu_task *self, struct socket_buf *buf,
 
             queue_notify_locked(&buf->readers, DATA_KEY | WAITER_ASYNC | more, &list);
         }
+    }
+    if (EMU_UNLIKELY(dropped) && 4ull * (state->charged + 1ull) <= state->limit) {
+        queue_notify_locked(&buf->writers, POLLOUT | POLLWRNORM | POLLWRBAND | WAITER_ASYNC, &list);
     }
     lock_release(self, &buf->lock);
     if (EMU_UNLIKELY(list.count > 0)) {
@@ -87,16 +95,17 @@ static uint32_t next_segment(const struct transfer *transfer, const struct buf_s
 }
 
 /*
- * Adds segments while the accounting allows. Returns 0 (all sent, or no more room), or a positive
- * errno: EFAULT, ENOBUFS.
+ * Adds segments while the accounting allows, at most `most`. Returns 0 (all sent, or no more room),
+ * or a positive errno: EFAULT, ENOBUFS.
  */
-static int add_segments(struct transfer *transfer, struct socket_buf *buf, struct buf_state *state)
+static int add_segments(struct transfer *transfer, struct socket_buf *buf, struct buf_state *state,
+                        uint32_t most)
 {
     if (!has_room(transfer, state)) {
         return 0;
     }
     transfer->waited = false;
-    while (transfer->done < transfer->size && state->charged < state->limit) {
+    for (; most > 0 && transfer->done < transfer->size && state->charged < state->limit; most--) {
         uint32_t info;
         uint32_t part = next_segment(transfer, state, &info);
 
@@ -121,6 +130,9 @@ static int add_segments(struct transfer *transfer, struct socket_buf *buf, struc
     }
     return 0;
 }
+
+/* Linux shows a reader each skb by itself (unix_stream_sendmsg): faults let it look in between. */
+#define SEGMENTS_AT_ONCE(self) (fault_on(self) ? 1 : UINT32_MAX)
 
 int64_t stream_send_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
 {
@@ -157,18 +169,22 @@ int64_t stream_send_try(struct emu_task *self, void *op, struct wait_set *set, b
         return sent_or(transfer, error);
     }
     segments = state.seg_count;
-    error = add_segments(transfer, buf, &state);
+    error = add_segments(transfer, buf, &state, SEGMENTS_AT_ONCE(self));
     if (EMU_UNLIKELY(transfer->passes) && transfer->done > before) {
         passage_arrives(buf, &state, (uint32_t)(transfer->done - before));
     }
-    send_commit(self, buf, &state, state.seg_count - segments);
+    send_commit(self, buf, &state, state.seg_count - segments, error == EFAULT);
     if (EMU_UNLIKELY(error != 0)) {
         return sent_or(transfer, error);
     }
-    if (transfer->done < transfer->size) {
-        return send_no_room(self, transfer, set, last, stream_send_try);
+    if (transfer->done == transfer->size) {
+        return (int64_t)transfer->done;
     }
-    return (int64_t)transfer->done;
+    if (fault_on(self) && state.charged < state.limit) {
+        emu_fault_pause(self);
+        return stream_send_try(self, op, set, last); /* each time a segment less is left */
+    }
+    return send_no_room(self, transfer, set, last, stream_send_try);
 }
 
 int64_t seqpacket_send_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
@@ -213,7 +229,7 @@ int64_t seqpacket_send_try(struct emu_task *self, void *op, struct wait_set *set
             passage_arrives(buf, &state, size);
         }
     }
-    send_commit(self, buf, &state, error == 0);
+    send_commit(self, buf, &state, error == 0, error == EFAULT);
     return error == 0 ? (int64_t)size : -error;
 }
 

@@ -57,6 +57,7 @@ static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer,
         ended = ended && news != CHANNEL_ORPHAN;
     }
     if (ended) {
+        transfer->ended = transfer->done == 0;
         return (int64_t)transfer->done;
     }
     if (transfer->nonblock) {
@@ -77,6 +78,16 @@ static void take_rights(struct emu_task *self, struct transfer *transfer, struct
                                         fdtab_placeholder(transfer->fd, transfer->index), buf,
                                         state->seg_head);
     transfer->ret_flags |= transfer->rights ? 0 : MSG_CTRUNC; /* they are closed */
+}
+
+/* The first segment stays, without the descriptors that were taken. */
+static void forget_rights(struct buf_state *state)
+{
+    if (state->seg_count == 1) {
+        state->last_info &= ~SEG_RIGHTS;
+    } else {
+        buf_segs(state)[state->seg_head & buf_seg_mask(state)].info &= ~SEG_RIGHTS;
+    }
 }
 
 /* The same for a peek at the segment `number` places behind the first. */
@@ -238,6 +249,8 @@ int64_t stream_receive_try(struct emu_task *self, void *op, struct wait_set *set
     if (empty || EMU_UNLIKELY(transfer->size == 0)) {
         if (!empty && (buf_first_seg(&state).info & SEG_RIGHTS) && state.first_taken == 0) {
             take_rights(self, transfer, buf, &state);
+            forget_rights(&state);
+            buf_publish_locked(buf, &state);
         }
         unlock(self, buf, transfer);
         return empty ? receive_more(self, transfer, state.flags, set, last) : 0;

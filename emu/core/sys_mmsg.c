@@ -132,15 +132,29 @@ static int64_t receive_entry(struct emu_task *self, int fd, struct mmsghdr *to, 
     return rc;
 }
 
+/* Linux: the handler runs behind the call alone, so whatever would sleep now is interrupted. */
+static int64_t receive_after_signal(struct emu_task *self, int fd, struct mmsghdr *to, int flags)
+{
+    const struct description *description = fdtab_get_call(fd);
+    int64_t rc = receive_entry(self, fd, to, flags | MSG_DONTWAIT);
+    bool waits = !(flags & MSG_DONTWAIT) && description &&
+                 !(atomic_load(&description->status) & O_NONBLOCK);
+
+    return rc == -EAGAIN && waits ? -EINTR : rc;
+}
+
 static int64_t receive_all(struct emu_task *self, int fd, struct mmsghdr *messages,
                            unsigned int count, int flags, uint64_t deadline_ns)
 {
+    const uint32_t interrupts = self->interrupts;
     unsigned int done = 0;
     int64_t rc = 0;
 
     while (done < count) {
         self->behind_first = done > 0;
-        rc = receive_entry(self, fd, &messages[done], flags);
+        rc = self->interrupts == interrupts || openbsd(self)
+                 ? receive_entry(self, fd, &messages[done], flags)
+                 : receive_after_signal(self, fd, &messages[done], flags);
         if (rc < 0) {
             break;
         }
@@ -191,7 +205,7 @@ int64_t emu_recvmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
     if (openbsd(self)) {
         count = count > EMU_IOV_MAX ? EMU_IOV_MAX : count;
     } else {
-        error = description_take_error(fdtab_get_call(fd));
+        error = flags & MSG_ERRQUEUE ? 0 : description_take_error(fdtab_get_call(fd));
         if (error != 0) {
             return -error;
         }

@@ -75,7 +75,8 @@ int64_t emu_recvfrom(struct emu_task *self, int fd, void *data, size_t size, int
     transfer_init(&transfer, description, fd, &iov, 1, size, flags);
     rc = transfer_receive(self, &transfer);
     if (rc >= 0 && EMU_UNLIKELY(ret_address != NULL)) {
-        stored = message_store_sender(description, fd, ret_address, ret_address_size);
+        stored = message_store_sender(description, fd, transfer.ended, ret_address,
+                                      ret_address_size);
         rc = stored < 0 ? stored : rc;
     }
     return rc;

@@ -6,6 +6,7 @@
  * connection that the kernel has accepted finds its server's side.
  */
 #include "epoll.h"
+#include "fault.h"
 #include "unix_names.h"
 #include "vsock.h"
 
@@ -54,7 +55,6 @@ static void begin_to_listen(struct emu_task *self, struct description *descripti
 int64_t emu_listen(struct emu_task *self, int fd, int backlog)
 {
     struct description *description = find_socket(fd);
-    uint32_t most = self->process->options.backlog;
     int64_t rc;
 
     if (!description) {
@@ -69,10 +69,7 @@ int64_t emu_listen(struct emu_task *self, int fd, int backlog)
     if (rc < 0) {
         return rc;
     }
-    if (most != 0 && (backlog < 0 || (uint32_t)backlog > most)) {
-        backlog = (int)most;
-    }
-    rc = host_listen(fd, backlog);
+    rc = host_listen(fd, fault_backlog(self, backlog));
     if (rc == 0 && atomic_load(&description->phase) == PHASE_FRESH &&
         atomic_load(&description->native) != DESCRIPTION_HANDED_OVER) {
         begin_to_listen(self, description);

@@ -4,6 +4,7 @@
  * Linux: fs/pipe.c:do_pipe2, create_pipe_files. The placeholder is a real pipe, made by the same
  * call, so all of the call's own errors are the kernel's.
  */
+#include "fault.h"
 #include "pipe.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ static int make_ends(struct emu_task *self, const int fds[2], uint32_t slots, ui
 
 int64_t emu_pipe2(struct emu_task *self, int *ret_fds, int flags)
 {
+    uint32_t capacity;
     int fds[2];
     int64_t size;
     int rc;
@@ -45,8 +47,9 @@ int64_t emu_pipe2(struct emu_task *self, int *ret_fds, int flags)
     }
     emu_fd_invalidate(self, fds[0]);
     emu_fd_invalidate(self, fds[1]);
-    if (EMU_UNLIKELY(self->process->options.pipe_capacity != 0)) { /* where the limits allow it */
-        host_fcntl(fds[0], F_SETPIPE_SZ, self->process->options.pipe_capacity);
+    capacity = fault_pipe_capacity(self);
+    if (EMU_UNLIKELY(capacity != 0)) { /* where the limits allow it */
+        host_fcntl(fds[0], F_SETPIPE_SZ, capacity);
     }
     size = host_fcntl(fds[0], F_GETPIPE_SZ, 0); /* fewer slots beyond the user's soft limit */
     rc = host_copy(ret_fds, fds, sizeof fds);

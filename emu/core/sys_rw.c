@@ -106,14 +106,25 @@ int64_t emu_writev(struct emu_task *self, int fd, const struct iovec *iov, int c
     return transfer_vector(self, fd, iov, count, true, 0);
 }
 
+/* include/uapi/linux/fs.h of 6.18; glibc 2.36 doesn't have them. */
+#define RWF_OLD_POSITION 0x00000020 /* RWF_NOAPPEND */
+#define RWF_QUIETLY      0x00000100 /* RWF_NOSIGNAL: a read ignores it */
+
 /* Accepted on pipes and sockets, where they change nothing (kiocb_set_rw_flags). */
-#define FLAGS_WITHOUT_EFFECT (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
+#define FLAGS_WITHOUT_EFFECT (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND | RWF_OLD_POSITION)
+
+/* The placeholder says what is wrong with these. */
+static bool flags_are_refused(int flags)
+{
+    return flags & ~(FLAGS_WITHOUT_EFFECT | RWF_NOWAIT | RWF_QUIETLY) ||
+           (flags & RWF_APPEND && flags & RWF_OLD_POSITION);
+}
 
 /* Offset -1 means "no offset"; any other is the placeholder's to refuse (ESPIPE). */
 int64_t emu_preadv2(struct emu_task *self, int fd, const struct iovec *iov, int count, off_t offset,
                     int flags)
 {
-    if (offset != -1 || (flags & ~FLAGS_WITHOUT_EFFECT & ~RWF_NOWAIT)) {
+    if (offset != -1 || flags_are_refused(flags)) {
         return EMU_NATIVE;
     }
     return transfer_vector(self, fd, iov, count, false, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
@@ -122,8 +133,14 @@ int64_t emu_preadv2(struct emu_task *self, int fd, const struct iovec *iov, int 
 int64_t emu_pwritev2(struct emu_task *self, int fd, const struct iovec *iov, int count,
                      off_t offset, int flags)
 {
-    if (offset != -1 || (flags & ~FLAGS_WITHOUT_EFFECT & ~RWF_NOWAIT)) {
+    int64_t rc;
+
+    if (offset != -1 || flags_are_refused(flags)) {
         return EMU_NATIVE;
     }
-    return transfer_vector(self, fd, iov, count, true, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+    rc = transfer_vector(self, fd, iov, count, true, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+    if (flags & RWF_QUIETLY) {
+        self->sigpipe = false;
+    }
+    return rc;
 }

@@ -5,6 +5,7 @@
  * refused; but for AF_VSOCK, which is never tried: its errors are those of
  * net/vmw_vsock/af_vsock.c:vsock_create.
  */
+#include "fault.h"
 #include "stream.h"
 #include "vsock_data.h"
 
@@ -107,9 +108,9 @@ static uint32_t default_send_buffer(int fd)
 }
 
 /* SO_SNDBUF of a new socket: as asked for (--sock-buffer), or the default. */
-static uint32_t socket_send_buffer(const struct emu_task *self, int fd)
+static uint32_t socket_send_buffer(struct emu_task *self, int fd)
 {
-    uint32_t size = self->process->options.sock_buffer / 2; /* the kernel stores the double */
+    uint32_t size = fault_send_buffer(self) / 2; /* the kernel stores the double */
     socklen_t length = sizeof size;
 
     if (EMU_LIKELY(size == 0)) {
@@ -170,7 +171,7 @@ static int64_t refuse_socket(struct emu_task *self, int family, int type, int pr
     rc = host_socket(family, type, protocol);
     if (rc >= 0) {
         host_close(rc);
-    } else if (rc != -ENODEV) {
+    } else if (rc != -ENODEV && rc != -ENOTSUP) { /* ENOTSUP: --sandbox's filter */
         return rc;
     }
     return refuse(self, "socket", family, type, ENOTSUP);

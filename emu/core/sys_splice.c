@@ -90,6 +90,14 @@ static int64_t move(struct emu_task *self, const struct splice_call *call)
         (out->description && !writes(out)) || same_pipe(in, out)) {
         return EMU_NATIVE;
     }
+    if (out->description && description_is_socket(out->description) &&
+        host_fcntl(out->fd, F_GETFL, 0) & O_APPEND) {
+        return EMU_NATIVE; /* EINVAL: do_splice(), do_sendfile() */
+    }
+    if (!(in->description && out->description) &&
+        host_fcntl(in->description ? out->fd : in->fd, F_GETFL, 0) < 0) {
+        return EMU_NATIVE; /* EBADF, before anything else */
+    }
     if (in->description && out->description) {
         return some_pipe && !call->offset
                    ? splice_run(self, call->call, in, out, call->size, call->flags)
@@ -191,7 +199,7 @@ int64_t emu_sendfile(struct emu_task *self, int out, int in, off64_t *offset, si
     if ((source.description && offset) || size == 0) {
         return EMU_NATIVE; /* ESPIPE */
     }
-    if (host_fcntl(in, F_GETFL, 0) & O_NONBLOCK) {
+    if (source.description && host_fcntl(in, F_GETFL, 0) & O_NONBLOCK) {
         call.flags |= SPLICE_F_NONBLOCK;
     }
     if (splice_is_pipe(&source)) {

@@ -24,7 +24,7 @@ struct task_sleep {
     int64_t timeout_ns; /* < 0: none */
     uint64_t frame;     /* of the loop that sleeps: where the guest's stack can be read from */
     uint32_t watched;   /* entries of `watch` */
-    uint32_t pad;
+    uint32_t outside;   /* 1: descriptors that only the kernel can tell about may end it, too */
     struct {
         int32_t fd;
         uint32_t description;

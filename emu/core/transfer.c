@@ -77,12 +77,15 @@ static int64_t send_rights_try(struct emu_task *self, void *op, struct wait_set 
 
     fdtab_freeze(self);
     if (transfer->rights->record != 0) {
-        result = rights_refresh(self, transfer->rights);
+        result = rights_refresh(transfer->rights);
     }
     if (result == 0) {
         result = transfers[transfer->description->kind].send(self, transfer, set, last);
     }
     fdtab_thaw(self);
+    if (transfer->rights->record == 0) {
+        rights_unpin(self, transfer->rights);
+    }
     return result;
 }
 

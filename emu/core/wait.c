@@ -3,7 +3,9 @@
  */
 #include "wait.h"
 
+#include "fault.h"
 #include "host.h"
+#include "vigil.h"
 
 #include <errno.h>
 
@@ -223,9 +225,23 @@ static int64_t sleep_deep(struct emu_task *self, struct task_record *record, uin
         .count = request->set->fd_count,
         .deadline_ns = sleep_deadline_ns(request),
         .mask = request->mask,
+        .also = vigil_number(),
     };
+    struct pollfd *also = &wait.fds[wait.count + BELL_ROOM - 1];
+    int64_t rc;
 
-    return bell_sleep(self, &record->bell, &wait);
+    also->revents = 0;
+    rc = bell_sleep(self, &record->bell, &wait);
+    if (EMU_UNLIKELY(also->revents != 0)) {
+        vigil_alarm(wait.also);
+    }
+    return rc;
+}
+
+/* A user that runs virtual tasks goes to the kernel for real descriptors only. */
+static bool is_virtual(const struct emu_task *self)
+{
+    return self->process->is_virtual || (self->process->sleep && !self->process->poll);
 }
 
 /* Until when a sleep on the wake word may last; what sleeps longer goes on in poll. */
@@ -234,11 +250,19 @@ static uint64_t short_deadline_ns(const struct emu_task *self, const struct wait
     uint64_t ask = request->set->deep ? EMU_DEAF_NS : EMU_ASK_FIRST_NS;
     uint64_t deadline = sleep_deadline_ns(request);
 
-    if (!request->set->fds || (self->process->sleep && !self->process->poll)) {
+    if (!request->set->fds || is_virtual(self)) {
         return deadline; /* there is nothing to ask, or nobody to hear the answer */
     }
     ask += host_now_ns();
     return deadline ? base_min_u64(ask, deadline) : ask;
+}
+
+/* Whether the next sleep is to be in poll, and not on the wake word. */
+static bool goes_deep(const struct emu_task *self, const struct wait_request *request)
+{
+    /* A mask is in force as long as poll lasts; changed around a futex it would let things in. */
+    return request->set->real ||
+           ((request->mask || (request->set->deep && request->set->fd_count)) && !is_virtual(self));
 }
 
 /* One sleep, where it belongs. */
@@ -246,18 +270,29 @@ static int64_t sleep_somewhere(struct emu_task *self, struct task_record *record
                                const struct wait_request *request)
 {
     struct wait_set *set = request->set;
-    bool virtual = self->process->sleep && !self->process->poll;
     int64_t rc;
 
-    /* A mask is in force as long as poll lasts; changed around a futex it would let things in. */
-    if (set->real || (request->mask && !virtual) ||
-        (set->deep && set->fd_count > 0 && !virtual && bell_ready(self, &record->bell))) {
+    if (goes_deep(self, request) &&
+        (set->real || request->mask || bell_ready(self, &record->bell))) {
         set->deep = true; /* what has ended it may lie at a placeholder */
         return sleep_deep(self, record, expected, request);
     }
     rc = sleep_short(self, record, expected, short_deadline_ns(self, request), request->mask);
     set->deep |= rc == -ETIMEDOUT;
     return rc;
+}
+
+/* A watcher that looks for deadlocks learns that somebody sleeps; once, until it has looked. */
+static void tell_watcher(void)
+{
+    uint32_t watched = SLEEPS_WATCHED;
+
+    if (atomic_load_explicit(&arena->header.sleeps, memory_order_relaxed) == watched &&
+        atomic_compare_exchange_strong(&arena->header.sleeps, &watched, SLEEPS_NEW)) {
+        host_ring_other(atomic_load(&arena->header.watcher),
+                        atomic_load(&arena->header.watcher_bell),
+                        atomic_load(&arena->header.watcher_object));
+    }
 }
 
 /* The sleep itself: handlers may run from here on, so those put off run first. */
@@ -267,6 +302,11 @@ static int64_t sleep_now(struct emu_task *self, struct task_record *record, uint
     int critical = self->critical;
     int64_t rc;
 
+    if (goes_deep(self, request)) {
+        vigil_keep(self);
+        tell_watcher();
+    }
+    self->sleeps++;
     atomic_store(&record->sleeping, 1);
     self->critical = 0;
     if (self->signals_put_off && self->process->deliver) {
@@ -297,6 +337,7 @@ int64_t wait_in_kernel(struct emu_task *self, long number, const long arguments[
     int64_t rc;
 
     self->wait_frame = __builtin_frame_address(0);
+    self->sleeps++;
     self->critical = 0; /* and so it stays when the call is left by a jump or an exception */
     if (self->signals_put_off && self->process->deliver) {
         self->process->deliver(self);
@@ -388,6 +429,7 @@ static void note_sleep(struct emu_task *self, struct task_record *record,
         request->describe(request->op, request->set, &sleep);
     }
     sleep.since_ns = *since_ns;
+    sleep.outside = request->set->real;
     sleep.frame = (uintptr_t)self->wait_frame;
     task_sleep_begin(record, &sleep);
 }
@@ -460,8 +502,11 @@ int64_t wait_run(struct emu_task *self, const struct wait_request *request)
         if (result != 0) {
             return result;
         }
-        if (round == 0 && spin(self, request->set)) {
+        if (round == 0 && !is_virtual(self) && spin(self, request->set)) {
             continue;
+        }
+        if (fault_on(self) && round == 0 && fault_interrupt(self, request->restarts)) {
+            return -EINTR;
         }
         record = task_record(self);
         if (!record) {
@@ -471,6 +516,7 @@ int64_t wait_run(struct emu_task *self, const struct wait_request *request)
         if (result == -EINTR) {
             result = reason_to_end(self, request, interrupts, interrupts_final);
             result = result == 0 ? WAIT_BLOCK : result;
+            interrupts = self->interrupts; /* where it goes on, it has begun anew (ERESTARTSYS) */
         }
         if (result != WAIT_BLOCK) {
             return result;

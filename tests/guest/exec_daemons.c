@@ -5,6 +5,7 @@
  *
  * Rows: 5.1 "exec", 2.3 "read, empty, no writers"
  */
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "talk.h"
@@ -115,6 +116,14 @@ static void daemon_of_all(void)
     CHECK_OK(close(fds[0]));
 }
 
+/* They are ours in the end (a subreaper's): who is still ending isn't left behind. */
+static void wait_for_orphans(void)
+{
+    while (waitpid(-1, NULL, 0) > 0) { /* bounded by the deadline */
+    }
+    CHECK_EQ(ECHILD, errno);
+}
+
 int main(int argc, char **argv)
 {
     (void)argv;
@@ -122,6 +131,7 @@ int main(int argc, char **argv)
         return talk_image(CODE);
     }
     guest_start();
+    CHECK_ZERO(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
     talk_path(path, NULL);
     for (int form = 0; form < FORMS; form++) {
         for (int kind = 0; kind < TALK_KINDS; kind++) {
@@ -129,5 +139,6 @@ int main(int argc, char **argv)
         }
     }
     daemon_of_all();
+    wait_for_orphans();
     return guest_end();
 }

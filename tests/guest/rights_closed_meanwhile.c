@@ -1,7 +1,7 @@
 /*
  * Proves: a call that sleeps with descriptors to send, or to receive some, goes on with its socket
  * when another thread closes the number or puts something else there: what was to be sent arrives,
- * what comes is received, and then the socket ends.
+ * what comes is received, and then the socket ends. The same of the numbers that are sent.
  *
  * Rows: 3.5 "Closing an fd while another thread is blocked in read() on it", 3.9 "long stream send
  * split in chunks"
@@ -87,6 +87,45 @@ static void sender_asleep(int type, enum meanwhile what, bool no_room)
     CHECK_GONE(witnesses[1]);
 }
 
+/* The numbers of what it passes are closed, or stand for something else: they were taken before. */
+static void passed_is_closed(int type, enum meanwhile what)
+{
+    struct sender sender = { .size = PIECE };
+    struct message_received received;
+    int witnesses[2], left[2];
+    guest_pair(type, channel);
+    for (int i = 0; i < 2; i++) {
+        witnesses[i] = rights_witness(&sender.passed[i]);
+    }
+    int before = guest_socket_fill(channel[0], PIECE);
+    guest_thread_start(&sender.thread, send_asleep, &sender);
+    guest_thread_blocked(&sender.thread);
+    for (int i = 0; i < 2; i++) {
+        left[i] = happen(what, sender.passed[i]);
+        CHECK_HELD(witnesses[i]);
+    }
+    for (int i = 0; i < before; i++) {
+        CHECK_EQ(PIECE, recv(channel[1], big, PIECE, 0));
+    }
+    guest_thread_join(&sender.thread);
+    for (int i = 0; i < 2; i++) {
+        if (left[i] >= 0) {
+            CHECK_OK(close(left[i]));
+        }
+    }
+    message_receive(channel[1], 1, RIGHTS_ROOM(2), 0, &received);
+    CHECK_EQ(2, received.fd_count);
+    for (int i = 0; i < 2; i++) {
+        CHECK_HELD(witnesses[i]);
+        CHECK_EQ(1, write(received.fds[i], "x", 1));
+        CHECK_EQ(1, read(witnesses[i], (char[1]){ 0 }, 1));
+    }
+    rights_close(&received);
+    CHECK_GONE(witnesses[0]);
+    CHECK_GONE(witnesses[1]);
+    guest_close_both(channel);
+}
+
 /* ---- receivers ---- */
 
 static struct message_received came;
@@ -133,6 +172,7 @@ int main(void)
             if (rights_types[i] == SOCK_STREAM) {
                 sender_asleep(rights_types[i], (enum meanwhile)what, false);
             }
+            passed_is_closed(rights_types[i], (enum meanwhile)what);
             receiver_asleep(rights_types[i], (enum meanwhile)what);
         }
     }

@@ -195,6 +195,19 @@ static void check_received(struct objects *objects)
     check_gone();
 }
 
+/* A record whose carrier the child has taken goes over without it. */
+static void check_handed_over(struct objects *objects)
+{
+    CHECK_EQUAL(emu_native_one(&self, objects->fds[0]), 0);
+    check_received(objects);
+}
+
+static void check_sent_handed_over(struct objects *objects)
+{
+    CHECK_EQUAL(emu_native_one(&self, objects->fds[0]), 0);
+    check_sent(objects);
+}
+
 static void check_peeked(struct objects *objects)
 {
     bool came;
@@ -228,6 +241,14 @@ static const struct scenario scenarios[] = {
       .prepare = in_flight },
     { "receive record", SOCK_SEQPACKET, 0, 0, .call = call_receive, .check = check_received,
       .prepare = in_flight },
+    { "receive stream, hand over", SOCK_STREAM, 0, 0, .call = call_receive,
+      .check = check_handed_over, .prepare = in_flight },
+    { "receive record, hand over", SOCK_SEQPACKET, 0, 0, .call = call_receive,
+      .check = check_handed_over, .prepare = in_flight },
+    { "send stream, hand over", SOCK_STREAM, 0, 0, .call = call_send,
+      .check = check_sent_handed_over, .prepare = packed },
+    { "send record, hand over", SOCK_SEQPACKET, 0, 0, .call = call_send,
+      .check = check_sent_handed_over, .prepare = packed },
     { "peek", SOCK_STREAM, 0, 0, .call = call_peek, .check = check_peeked, .prepare = in_flight },
     { "drop", SOCK_STREAM, 0, 0, .call = call_drop, .check = check_received, .prepare = in_flight },
     { "close", SOCK_STREAM, 0, CHILDS_READER, .call = call_close, .check = check_closed,

@@ -625,23 +625,34 @@ int host_process_open(int32_t pid)
     return -ENOSYS;
 }
 
+int host_bell_process(int above, int32_t pid, uint64_t *ret_object)
+{
+    (void)above;
+    (void)ret_object;
+    return host_process_open(pid);
+}
+
+bool host_bell_process_stands(int fd, uint64_t object)
+{
+    (void)fd;
+    (void)object;
+    return false;
+}
+
 int host_take_fd(int32_t pid, int fd)
 {
     (void)pid;
     return duplicate(fd, 0, 1);
 }
 
-int host_each_fd(void (*each)(void *context, int fd), void *context)
+int host_each_fd(void (*each)(void *context, int fd), void *context, const int *known, int count)
 {
-    int count = 0;
-
+    (void)known, (void)count;
     for (int fd = 0; fd < FDS; fd++) {
-        if (fds[fd].object != 0) {
+        if (fds[fd].object != 0)
             each(context, fd);
-            count++;
-        }
     }
-    return count;
+    return 0;
 }
 
 uint64_t host_fd_limit(void)

@@ -21,9 +21,10 @@ void fake_reset(void);
 void fake_plan(uint64_t at_ns, void (*act)(void *), void *context);
 #define FAKE_PLANS 32
 
-/* Sleeps that were made, and futex wakes, since the reset. */
+/* Sleeps that were made, futex wakes, and rings of another process's bell, since the reset. */
 unsigned fake_sleeps(void);
 unsigned fake_wakes(void);
+unsigned fake_rings(void);
 
 /* From now on copies that touch [address, address + size) fail; size 0: none. */
 void fake_bad_memory(const void *address, size_t size);

@@ -67,7 +67,7 @@ int64_t fake_signal_call(long number, long a, long b, long c, long d)
     switch (number) {
     case SYS_rt_sigqueueinfo: return note((int32_t)a, 0, (int)b, (const siginfo_t *)c);
     case SYS_rt_tgsigqueueinfo: return note((int32_t)a, (int32_t)b, (int)c, (const siginfo_t *)d);
-    case SYS_tgkill: return host_process_start((int32_t)b) != 0 ? 0 : -ESRCH;
+    case SYS_tgkill: return host_process_mark((int32_t)b) != 0 ? 0 : -ESRCH;
     default: return -ENOSYS;
     }
 }

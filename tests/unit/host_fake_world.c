@@ -36,6 +36,7 @@ static uint64_t now_ns;
 static unsigned sleeps;
 static unsigned vain_sleeps;
 static unsigned wakes;
+static unsigned rings;
 static int32_t current_pid;
 static uint32_t current_tid;
 static int32_t dead[PIDS];
@@ -55,6 +56,7 @@ void fake_reset_world(void)
     sleeps = 0;
     vain_sleeps = 0;
     wakes = 0;
+    rings = 0;
     bad_size = 0;
     now_ns = 1000000000;
     current_pid = 100;
@@ -100,6 +102,11 @@ unsigned fake_sleeps(void)
 unsigned fake_wakes(void)
 {
     return wakes;
+}
+
+unsigned fake_rings(void)
+{
+    return rings;
 }
 
 void fake_bad_memory(const void *address, size_t size)
@@ -260,9 +267,10 @@ void host_bell_ring(int bell)
 void host_ring_other(int32_t pid, int fd, uint64_t object)
 {
     (void)pid, (void)fd, (void)object;
+    rings++;
 }
 
-uint64_t host_process_start(int32_t pid)
+uint64_t host_process_mark(int32_t pid)
 {
     for (size_t i = 0; i < dead_count; i++) {
         if (dead[i] == pid)

@@ -9,7 +9,7 @@
 #include "waits/waits.h"
 
 static struct waits_task tasks[4];
-static struct waits waits = { .limit_ns = 2000000000, .tasks = tasks };
+static struct waits waits = { .cause = WAITS_TIME, .limit_ns = 2000000000, .tasks = tasks };
 
 static const char *print(void (*printer)(const struct waits *, FILE *))
 {
@@ -66,12 +66,14 @@ Test(report_waits, columns)
 {
     struct waits_task *task = add_writer();
 
-    strcpy(task->site.module, "child");
-    task->site.offset = 0x11f3;
+    task->site.count = 1;
+    strcpy(task->site.frames[0].module, "child");
+    task->site.frames[0].offset = 0x11f3;
     task = add(WAITS_OUTSIDE, "parent", 411, 411);
     strcpy(task->call, "wait4(412)");
-    strcpy(task->site.module, "proxy");
-    task->site.offset = 0x20;
+    task->site.count = 1;
+    strcpy(task->site.frames[0].module, "proxy");
+    task->site.frames[0].offset = 0x20;
     task = add(WAITS_OUTSIDE, "parent", 411, 415);
     strcpy(task->call, "read(0, …)");
     strcpy(task->link, "/dev/pts/0");

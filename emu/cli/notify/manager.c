@@ -235,7 +235,7 @@ static int compare_fds(const void *a, const void *b)
 static void let_go(const struct manager *manager, int answer)
 {
     const struct emu_hidden hidden = emu_session_hidden();
-    int kept[] = { manager->fds[FD_STOP].fd, answer, hidden.arena, hidden.bell };
+    int kept[] = { manager->fds[FD_STOP].fd, answer, hidden.arena, hidden.bell, hidden.log };
     const size_t count = sizeof kept / sizeof kept[0];
     unsigned int next = 3;
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -178,6 +178,18 @@ static bool is_inside(const char *file)
            strncmp(file, "libc-", 5) == 0 || strncmp(file, "libpthread", 10) == 0;
 }
 
+/* A frame of the guest's. */
+static void note_frame(const struct module *module, uint64_t address, uint64_t code,
+                       struct callsite *site)
+{
+    struct callsite_frame *frame = &site->frames[site->count++];
+
+    snprintf(frame->module, sizeof frame->module, "%.*s", CALLSITE_MODULE - 1,
+             base_name(module->path));
+    frame->offset = code - module->base;
+    frame->source = source_find(module->path, address);
+}
+
 /* Looks at one frame. Returns false when the trace is at its end. */
 static bool look(int32_t pid, struct frame *frame, bool stands, struct callsite *site)
 {
@@ -190,24 +202,24 @@ static bool look(int32_t pid, struct frame *frame, bool stands, struct callsite 
     const char *file = base_name(module.path);
     /* A call may be a function's last instruction: its return address is another one's. */
     const uint64_t address = in_image(&module, stands ? code : code - 1);
-    bool more = is_inside(file);
-    if (!more) {
-        snprintf(site->module, sizeof site->module, "%.*s", CALLSITE_MODULE - 1, file);
-        site->offset = code - module.base;
-    } else {
-        if (strcmp(file, library_name) == 0) {
-            site->call[0] = '\0';
-            image_symbols_at(&module.image, address, take_name, site->call);
-        }
-        more = cfi_find(&module.image, address, &row) && step(pid, &row, frame);
+    if (!is_inside(file)) {
+        note_frame(&module, address, code, site);
+    } else if (site->count > 0) { /* libc called main */
+        image_close(&module.image);
+        return false;
+    } else if (strcmp(file, library_name) == 0) {
+        site->call[0] = '\0';
+        image_symbols_at(&module.image, address, take_name, site->call);
     }
+    const bool more = site->count < CALLSITE_FRAMES && cfi_find(&module.image, address, &row) &&
+                      step(pid, &row, frame);
     image_close(&module.image);
     return more;
 }
 
 struct callsite callsite_find(int32_t pid, struct callsite_start start)
 {
-    struct callsite site = { .offset = 0 };
+    struct callsite site = { .count = 0 };
     struct frame frame = { .known = { [CFI_RSP] = true, [CFI_RETURN] = true } };
 
     frame.values[CFI_RSP] = start.stack;

@@ -9,10 +9,14 @@
 #define CLI_CALLSITE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "waits/source.h"
 
 #define CALLSITE_MODULE 72
 #define CALLSITE_CALL   24
+#define CALLSITE_FRAMES 8
 
 /* Where a trace begins: registers of the innermost frame. */
 struct callsite_start {
@@ -22,13 +26,22 @@ struct callsite_start {
     bool is_return; /* `code` is where a call comes back to, not where the thread stands */
 };
 
-struct callsite {
-    char call[CALLSITE_CALL];     /* the library's wrapper that the guest called ("read"), or "" */
-    char module[CALLSITE_MODULE]; /* base name of the file that the call stands in, or "" */
+struct callsite_frame {
+    char module[CALLSITE_MODULE]; /* base name of the file that the call stands in */
     uint64_t offset;              /* of the return address in it */
+    struct source_place source;
 };
 
-/* Follows the stack out of sockrig's library and libc. What wasn't found is "". */
+struct callsite {
+    char call[CALLSITE_CALL]; /* the library's wrapper that the guest called ("read"), or "" */
+    size_t count;             /* of `frames`; 0: nothing is known */
+    struct callsite_frame frames[CALLSITE_FRAMES]; /* from the guest's call outwards */
+};
+
+/*
+ * Follows the stack out of sockrig's library and libc, and on through the guest's own frames to
+ * main, or as far as it can.
+ */
 struct callsite callsite_find(int32_t pid, struct callsite_start start);
 
 /*

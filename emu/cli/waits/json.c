@@ -110,10 +110,33 @@ static void print_emulated(const struct waits_task *task, FILE *file)
     fputc(']', file);
 }
 
+/* The innermost frame's file and place in it, then all of them. */
+static void print_stack(const struct callsite *site, FILE *file)
+{
+    if (site->count == 0)
+        return;
+    print_member(file, "module", site->frames[0].module, sizeof site->frames[0].module);
+    fprintf(file, ", \"offset\": %" PRIu64 ", \"stack\": [", site->frames[0].offset);
+    for (size_t i = 0; i < site->count; i++) {
+        const struct callsite_frame *frame = &site->frames[i];
+
+        fprintf(file, "%s{\"offset\": %" PRIu64, i > 0 ? ", " : "", frame->offset);
+        print_member(file, "module", frame->module, sizeof frame->module);
+        if (frame->source.function[0] != '\0')
+            print_member(file, "function", frame->source.function, sizeof frame->source.function);
+        if (frame->source.line[0] != '\0')
+            print_member(file, "line", frame->source.line, sizeof frame->source.line);
+        fputc('}', file);
+    }
+    fputc(']', file);
+}
+
 static void print_task(const struct waits_task *task, FILE *file)
 {
     fprintf(file, "{\"pid\": %d, \"tid\": %d, \"state\": \"%s\"", task->pid, task->tid,
             state_name(task->state));
+    if (task->stuck)
+        fputs(", \"stuck\": true", file);
     print_member(file, "program", task->program, sizeof task->program);
     if (task->name[0] != '\0')
         print_member(file, "call", task->name, sizeof task->name);
@@ -121,10 +144,7 @@ static void print_task(const struct waits_task *task, FILE *file)
         print_member(file, "text", task->call, sizeof task->call);
     if (task->link[0] != '\0')
         print_member(file, "file", task->link, sizeof task->link);
-    if (task->site.module[0] != '\0') {
-        print_member(file, "module", task->site.module, sizeof task->site.module);
-        fprintf(file, ", \"offset\": %" PRIu64, task->site.offset);
-    }
+    print_stack(&task->site, file);
     if (task->state == WAITS_EMULATED)
         print_emulated(task, file);
     fputc('}', file);

@@ -99,6 +99,82 @@ char proc_state(int32_t pid, int32_t tid)
     return read_stat(path, NULL);
 }
 
+/* The number behind `name` in a file of lines "Name:\tNUMBER". False: there is none. */
+static bool read_field(const char *path, const char *name, int base, uint64_t *ret_number)
+{
+    const size_t length = strlen(name);
+    char *line = NULL;
+    size_t size = 0;
+    bool found = false;
+    FILE *file = fopen(path, "re");
+
+    if (file == NULL)
+        return false;
+    while (!found && getline(&line, &size, file) > 0) {
+        found = strncmp(line, name, length) == 0 && line[length] == ':';
+        if (found)
+            *ret_number = strtoull(line + length + 1, NULL, base);
+    }
+    free(line);
+    fclose(file);
+    return found;
+}
+
+uint64_t proc_switches(int32_t pid, int32_t tid)
+{
+    char path[PATH_ROOM];
+    uint64_t own = 0;
+    uint64_t other = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d/status", pid, tid);
+    if (!read_field(path, "voluntary_ctxt_switches", 10, &own) ||
+        !read_field(path, "nonvoluntary_ctxt_switches", 10, &other))
+        return 0;
+    return own + other;
+}
+
+uint64_t proc_caught(int32_t pid)
+{
+    char path[PATH_ROOM];
+    uint64_t caught = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    return read_field(path, "SigCgt", 16, &caught) ? caught : 0;
+}
+
+bool proc_has_timers(int32_t pid)
+{
+    char path[PATH_ROOM];
+    char text[16];
+
+    snprintf(path, sizeof path, "/proc/%d/timers", pid);
+    return read_text(path, text, sizeof text) && text[0] != '\0';
+}
+
+enum proc_memory proc_memory(int32_t pid, uint64_t address)
+{
+    enum proc_memory memory = PROC_MEMORY_UNKNOWN;
+    char path[PATH_ROOM];
+    char line[512];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return memory;
+    while (memory == PROC_MEMORY_UNKNOWN && fgets(line, sizeof line, file) != NULL) {
+        unsigned long long start;
+        unsigned long long end;
+        char access[8];
+
+        if (sscanf(line, "%llx-%llx %7s", &start, &end, access) == 3 && start <= address &&
+            address < end)
+            memory = access[3] == 's' ? PROC_MEMORY_SHARED : PROC_MEMORY_PRIVATE;
+    }
+    fclose(file);
+    return memory;
+}
+
 static int compare_numbers(const void *a, const void *b)
 {
     const int32_t left = *(const int32_t *)a;

@@ -19,6 +19,24 @@ void proc_name(int32_t pid, char ret_name[PROC_NAME]);
 /* State of a thread as in proc(5)'s stat: 'R', 'S', 'D', 'T', 'Z', ...; 0: there is none. */
 char proc_state(int32_t pid, int32_t tid);
 
+/* How often the thread has left the CPU, by itself or not; 0: not known. */
+uint64_t proc_switches(int32_t pid, int32_t tid);
+
+/* The signals that the process has handlers for: bit N - 1 for signal N. */
+uint64_t proc_caught(int32_t pid);
+
+/* Whether it has made timers (timer_create): /proc doesn't show which of them are armed. */
+bool proc_has_timers(int32_t pid);
+
+enum proc_memory {
+    PROC_MEMORY_UNKNOWN,
+    PROC_MEMORY_PRIVATE, /* nobody else has it */
+    PROC_MEMORY_SHARED,
+};
+
+/* Whose memory an address of the process is. */
+enum proc_memory proc_memory(int32_t pid, uint64_t address);
+
 /* Its threads, at most `max`, in ascending order. Returns their number. */
 size_t proc_threads(int32_t pid, int32_t *ret_tids, size_t max);
 

@@ -42,6 +42,21 @@ size_t waits_blocked(const struct waits *waits)
     return count;
 }
 
+size_t waits_stuck(const struct waits *waits)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < waits->count; i++)
+        count += waits->tasks[i].stuck;
+    return count;
+}
+
+/* Of a deadlock those are told that are in it. */
+static bool is_told(const struct waits *waits, const struct waits_task *task)
+{
+    return waits->cause != WAITS_DEADLOCK || task->stuck;
+}
+
 /* Characters on the screen: UTF-8's later bytes take no room. */
 static int width_of(const char *text)
 {
@@ -104,6 +119,16 @@ static void fill_task_column(const struct waits_task *task, char *ret_text)
         snprintf(ret_text + used, (size_t)(TEXT_ROOM - used), " tid %d", task->tid);
 }
 
+/* "proxy.c:88", or "proxy+0x1204" where the lines aren't known. */
+static void place_text(const struct callsite_frame *frame, char *ret_text)
+{
+    if (frame->source.line[0] != '\0')
+        snprintf(ret_text, TEXT_ROOM, "%s", frame->source.line);
+    else
+        snprintf(ret_text, TEXT_ROOM, "%.*s+0x%" PRIx64, CALLSITE_MODULE, frame->module,
+                 frame->offset);
+}
+
 static bool is_single(const struct waits_task *task)
 {
     return task->blocked.call == EMU_CALL_read || task->blocked.call == EMU_CALL_write;
@@ -113,9 +138,8 @@ static void fill_line(const struct waits_task *task, struct line *line)
 {
     memset(line, 0, sizeof *line);
     fill_task_column(task, line->columns[COLUMN_TASK]);
-    if (task->site.module[0] != '\0')
-        snprintf(line->columns[COLUMN_SITE], TEXT_ROOM, "%.*s+0x%" PRIx64, CALLSITE_MODULE,
-                 task->site.module, task->site.offset);
+    if (task->site.count > 0)
+        place_text(&task->site.frames[0], line->columns[COLUMN_SITE]);
     snprintf(line->columns[COLUMN_CALL], TEXT_ROOM, "%s", task->call);
     switch (task->state) {
     case WAITS_RUNS: strcpy(line->columns[COLUMN_CALL], "running"); return;
@@ -199,6 +223,27 @@ static void print_ends(const struct waits_task *task, FILE *file)
         fprintf(file, "     and %u more\n", task->blocked.count - task->blocked.fd_count);
 }
 
+/* From where the call came: the functions with their callers, to main. */
+static void print_callers(const struct waits_task *task, FILE *file)
+{
+    char place[TEXT_ROOM];
+
+    if (task->site.count < 2 || task->site.frames[0].source.function[0] == '\0')
+        return; /* addresses alone tell nobody anything */
+    fputs("     in ", file);
+    for (size_t i = 0; i < task->site.count; i++) {
+        const struct callsite_frame *frame = &task->site.frames[i];
+
+        if (i > 0) {
+            place_text(frame, place);
+            fprintf(file, ", called at %s", place);
+        }
+        if (frame->source.function[0] != '\0')
+            fprintf(file, "%s%s", i > 0 ? " in " : "", frame->source.function);
+    }
+    fputc('\n', file);
+}
+
 /* ---- All of it ---- */
 
 /* "2s" as it would be given to --timeout. */
@@ -217,10 +262,22 @@ static void limit_text(uint64_t limit_ns, char *ret_text)
 static void print_head(const struct waits *waits, FILE *file)
 {
     const size_t running = waits_running(waits);
+    const size_t stuck = waits_stuck(waits);
     char limit[TEXT_ROOM];
 
     limit_text(waits->limit_ns, limit);
-    fprintf(file, "sockrig: time is up after %s: ", limit);
+    if (waits->cause == WAITS_DEADLOCK && stuck == waits->count) {
+        fprintf(file, "sockrig: deadlock: no task can go on\n");
+        return;
+    }
+    if (waits->cause == WAITS_DEADLOCK) {
+        fprintf(file, "sockrig: deadlock: %zu of %zu tasks can never go on\n", stuck, waits->count);
+        return;
+    }
+    if (waits->cause == WAITS_HANG)
+        fprintf(file, "sockrig: perhaps a deadlock: nothing has moved for %s: ", limit);
+    else
+        fprintf(file, "sockrig: time is up after %s: ", limit);
     if (running == 0 && waits_blocked(waits) == waits->count)
         fprintf(file, "no task runs\n");
     else
@@ -236,7 +293,7 @@ static void print_line(const struct line *line, const int *widths, FILE *file)
             fprintf(file, "%*s%s", pending, "", line->columns[i]);
             pending = 0;
         }
-        if (widths[i] > 0) {
+        if (widths[i] > 0 || line->columns[i][0] != '\0') {
             const int rest = widths[i] - width_of(line->columns[i]);
 
             pending += (rest > 0 ? rest : 0) + 2;
@@ -252,6 +309,8 @@ void waits_print(const struct waits *waits, FILE *file)
 
     print_head(waits, file);
     for (size_t i = 0; i < waits->count; i++) {
+        if (!is_told(waits, &waits->tasks[i]))
+            continue;
         fill_line(&waits->tasks[i], &line);
         for (int at = 0; at < COLUMNS; at++) {
             const int width = width_of(line.columns[at]);
@@ -261,9 +320,12 @@ void waits_print(const struct waits *waits, FILE *file)
         }
     }
     for (size_t i = 0; i < waits->count; i++) {
+        if (!is_told(waits, &waits->tasks[i]))
+            continue;
         fill_line(&waits->tasks[i], &line);
         print_line(&line, widths, file);
         if (waits->tasks[i].state == WAITS_EMULATED)
             print_ends(&waits->tasks[i], file);
+        print_callers(&waits->tasks[i], file);
     }
 }

@@ -110,7 +110,7 @@ static void name_call(struct waits_task *task)
              blocked->set_fd >= 0 ? "emulated " : "", blocked->count == 1 ? "fd" : "fds", limit);
 }
 
-static void look_at_end(struct waits_task *task, struct waits_end *end)
+static void look_at_end(struct waits_task *task, struct waits_end *end, bool brief)
 {
     int32_t pids[HOLDERS_MAX];
 
@@ -118,30 +118,35 @@ static void look_at_end(struct waits_task *task, struct waits_end *end)
                                             HOLDERS_MAX);
     for (uint32_t i = 0; i < end->holder_count && i < WAITS_HOLDERS; i++) {
         end->holders[i].pid = pids[i];
+        if (brief)
+            continue;
         proc_name(pids[i], end->holders[i].program);
         end->holders[i].fd = ends_find_other(task->pid, &end->fd, pids[i]);
     }
 }
 
-static void describe_emulated(struct waits_task *task)
+static void describe_emulated(struct waits_task *task, bool brief)
 {
     const uint64_t now = now_ns();
     struct callsite_start start;
 
     task->state = WAITS_EMULATED;
-    if (callsite_start_at(task->pid, task->blocked.frame, &start))
+    if (!brief && callsite_start_at(task->pid, task->blocked.frame, &start))
         task->site = callsite_find(task->pid, start);
     task->blocked_ns = now > task->blocked.since_ns ? now - task->blocked.since_ns : 0;
     name_call(task);
     for (uint32_t i = 0; i < task->blocked.fd_count; i++) {
         task->ends[i].fd = task->blocked.fds[i];
-        look_at_end(task, &task->ends[i]);
+        look_at_end(task, &task->ends[i], brief);
     }
 }
 
-static void describe_outside(struct waits_task *task, const struct proc_call *call)
+static void describe_outside(struct waits_task *task, const struct proc_call *call, bool brief)
 {
     task->state = WAITS_OUTSIDE;
+    task->outside = *call;
+    if (brief)
+        return;
     if (call->doing != PROC_CALLS) {
         snprintf(task->call, sizeof task->call, "asleep in the kernel%s%s",
                  call->where[0] != '\0' ? ": " : "", call->where);
@@ -156,8 +161,9 @@ static void describe_outside(struct waits_task *task, const struct proc_call *ca
 }
 
 /* One thread. False: it is gone. */
-static bool describe(struct waits_task *task)
+static bool describe(struct waits_task *task, bool brief)
 {
+    task->switches = proc_switches(task->pid, task->tid); /* first: a later sleep has more */
     struct proc_call call = proc_look(task->pid, task->tid);
     bool blocked = find_blocked(task->pid, task->tid, &task->blocked);
 
@@ -167,7 +173,7 @@ static bool describe(struct waits_task *task)
         blocked = find_blocked(task->pid, task->tid, &task->blocked);
     }
     if (blocked && is_that_sleep(&task->blocked, &call)) {
-        describe_emulated(task);
+        describe_emulated(task, brief);
         return true;
     }
     switch (call.doing) {
@@ -178,7 +184,7 @@ static bool describe(struct waits_task *task)
     case PROC_CALLS:
     case PROC_SLEEPS: break;
     }
-    describe_outside(task, &call);
+    describe_outside(task, &call, brief);
     return true;
 }
 
@@ -188,6 +194,7 @@ void waits_collect(struct waits *waits, const int32_t *pids, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         const size_t threads = proc_threads(pids[i], tids, THREADS_MAX);
+        const bool alarm = emu_session_alarm(pids[i]) || proc_has_timers(pids[i]);
 
         for (size_t at = 0; at < threads; at++) {
             struct waits_task *task = add_task(waits);
@@ -196,8 +203,10 @@ void waits_collect(struct waits *waits, const int32_t *pids, size_t count)
                 return;
             task->pid = pids[i];
             task->tid = tids[at];
-            proc_name(task->pid, task->program);
-            if (!describe(task))
+            task->alarm = alarm;
+            if (!waits->brief)
+                proc_name(task->pid, task->program);
+            if (!describe(task, waits->brief))
                 waits->count--;
         }
     }

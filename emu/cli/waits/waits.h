@@ -43,29 +43,44 @@ struct waits_task {
     char name[CALLSITE_CALL]; /* of the call; "" when it isn't known */
     char call[WAITS_CALL];    /* ... with its arguments */
     char link[PROC_LINK];     /* WAITS_OUTSIDE: what the descriptor leads to, or "" */
+    struct proc_call outside; /* WAITS_OUTSIDE */
+    uint64_t switches;        /* how often it has left the CPU: the same sleep, the same number */
+    bool alarm;               /* a timer of its process is armed, which raises a signal */
+    bool stuck;               /* it can never go on: see stuck.h */
     struct callsite site;
     struct emu_blocked blocked;
     uint64_t blocked_ns; /* since when */
     struct waits_end ends[EMU_BLOCKED_FDS];
 };
 
+/* Why somebody has looked. */
+enum waits_cause {
+    WAITS_NONE, /* nobody has */
+    WAITS_TIME, /* --timeout */
+    WAITS_DEADLOCK,
+    WAITS_HANG, /* --hang-timeout: nothing has moved for so long */
+};
+
 struct waits {
-    uint64_t limit_ns;        /* what --timeout said; 0: nobody has looked */
+    enum waits_cause cause;
+    uint64_t limit_ns;        /* what --timeout or --hang-timeout said */
+    bool brief;               /* names, call sites and numbers of other ends are left out */
     struct waits_task *tasks; /* by pid, then tid */
     size_t count;
     size_t room;
 };
 
 /*
- * Looks at `pids` (count): all their threads. Requires: an attached arena. On failure (no memory)
- * the rest is missing.
+ * Looks at `pids` (count): all their threads. `waits` is empty, but for `brief`. Requires: an
+ * attached arena. On failure (no memory) the rest is missing.
  */
 void waits_collect(struct waits *waits, const int32_t *pids, size_t count);
 void waits_fini(struct waits *waits);
 
-/* How many of the tasks run, and how many are blocked, wherever. */
+/* How many of the tasks run, are blocked, wherever, and can never go on. */
 size_t waits_running(const struct waits *waits);
 size_t waits_blocked(const struct waits *waits);
+size_t waits_stuck(const struct waits *waits);
 
 /* Prints them as text, or as a JSON object. */
 void waits_print(const struct waits *waits, FILE *file);
