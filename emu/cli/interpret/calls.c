@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "emu.h"
 #include "host.h"
 #include "interpret/args.h"
@@ -58,6 +59,11 @@ const struct call *call_get(int number)
     return &calls[number];
 }
 
+bool call_is(const struct call *call, const char *name)
+{
+    return strcmp(call->name, name) == 0;
+}
+
 static ffi_type *type_of(char letter)
 {
     switch (letter) {
@@ -85,33 +91,53 @@ static void narrow(char letter, uint64_t word, uint64_t *ret_storage)
         *ret_storage = word;
 }
 
-static int64_t call_through(void (*function)(void), const char *signature, ffi_type *result_type,
-                            struct emu_task *self, const uint64_t *arguments)
-{
+/* How libffi calls one function: worked out once. */
+struct prepared {
+    bool ready;
     ffi_type *types[SCRIPT_MAX_ARGUMENTS + 1];
-    void *values[SCRIPT_MAX_ARGUMENTS + 1];
-    uint64_t storage[SCRIPT_MAX_ARGUMENTS];
+    ffi_cif cif;
+    void (*function)(void);
+};
+
+static struct prepared prepared_real[sizeof(calls) / sizeof(calls[0])];
+static struct prepared prepared_emu[sizeof(calls) / sizeof(calls[0])];
+
+static void prepare(struct prepared *prepared, void (*function)(void), const char *signature,
+                    bool emu)
+{
     const char *letters = signature + 2;
     unsigned count = 0;
-    ffi_arg result = 0;
-    ffi_cif cif;
     ffi_status status;
 
-    if (self) {
-        types[count] = &ffi_type_pointer;
-        values[count++] = &self;
-    }
-    for (size_t i = 0; letters[i]; i++) {
-        narrow(letters[i], arguments[i], &storage[i]);
-        types[count] = type_of(letters[i]);
-        values[count++] = &storage[i];
-    }
-    status = ffi_prep_cif(&cif, FFI_DEFAULT_ABI, count, result_type, types);
+    if (emu)
+        prepared->types[count++] = &ffi_type_pointer;
+    for (size_t i = 0; letters[i]; i++)
+        prepared->types[count++] = type_of(letters[i]);
+    status = ffi_prep_cif(&prepared->cif, FFI_DEFAULT_ABI, count,
+                          emu ? &ffi_type_sint64 : type_of(signature[0]), prepared->types);
     assert(status == FFI_OK);
     (void)status;
+    prepared->function = function;
+    prepared->ready = true;
+}
+
+static int64_t call_through(struct prepared *prepared, const char *letters, struct emu_task *self,
+                            const uint64_t *arguments)
+{
+    void *values[SCRIPT_MAX_ARGUMENTS + 1];
+    uint64_t storage[SCRIPT_MAX_ARGUMENTS];
+    unsigned count = 0;
+    ffi_arg result = 0;
+
+    if (self)
+        values[count++] = &self;
+    for (size_t i = 0; letters[i]; i++) {
+        narrow(letters[i], arguments[i], &storage[i]);
+        values[count++] = &storage[i];
+    }
     errno = 0;
-    ffi_call(&cif, function, &result, values);
-    return result_type == &ffi_type_sint32 ? (int32_t)result : (int64_t)result;
+    ffi_call(&prepared->cif, prepared->function, &result, values);
+    return prepared->cif.rtype == &ffi_type_sint32 ? (int32_t)result : (int64_t)result;
 }
 
 /* libc's own function: sanitizers put theirs in front, and those read what a bad pointer names. */
@@ -131,13 +157,21 @@ static void (*libc_function(const struct call *call))(void)
 
 int64_t call_real(const struct call *call, const uint64_t *arguments)
 {
-    ffi_type *result_type = type_of(call->signature[0]);
-    int64_t result = call_through(libc_function(call), call->signature, result_type, NULL,
-                                  arguments);
+    struct prepared *prepared = &prepared_real[call - calls];
+    int64_t result;
 
-    if (result_type == &ffi_type_void)
+    if (!prepared->ready)
+        prepare(prepared, libc_function(call), call->signature, false);
+    result = call_through(prepared, call->signature + 2, NULL, arguments);
+    if (call->signature[0] == 'v')
         return 0;
     return result == -1 && errno != 0 ? -errno : result;
+}
+
+void call_prepare_all(void)
+{
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        prepare(&prepared_real[i], libc_function(&calls[i]), calls[i].signature, false);
 }
 
 /* True when the kernel made a new descriptor of this number: the emulator must forget the old. */
@@ -166,20 +200,24 @@ static void before_open(const struct call *call, struct emu_task *self, const ui
 }
 
 int64_t call_emu(const struct call *call, struct emu_task *self, const uint64_t *arguments,
-                 bool *ret_native)
+                 call_fallback fallback, bool *ret_native)
 {
+    struct prepared *prepared = &prepared_emu[call - calls];
     int64_t result = EMU_NATIVE;
 
     self->progress = 0;
     *ret_native = false;
-    if (call->emu)
-        result = call_through(call->emu, call->signature, &ffi_type_sint64, self, arguments);
+    if (call->emu) {
+        if (!prepared->ready)
+            prepare(prepared, call->emu, call->signature, true);
+        result = call_through(prepared, call->signature + 2, self, arguments);
+    }
     if (result != EMU_NATIVE)
         return result;
     *ret_native = call->emu && (strcmp(call->group, "rw") == 0 || strcmp(call->group, "msg") == 0 ||
                                 strcmp(call->group, "poll") == 0);
     before_open(call, self, arguments);
-    result = call_real(call, arguments);
+    result = fallback(self, call, arguments);
     if (result >= 0 && makes_descriptor(call, arguments))
         emu_fd_invalidate(self, (int)result);
     return emu_native_result(self, result);

@@ -20,6 +20,7 @@ struct call {
 /* Returns the number of the call with this name, or -1. */
 int call_find(const char *name);
 const struct call *call_get(int number);
+bool call_is(const struct call *call, const char *name);
 
 /*
  * Calls libc's function.
@@ -28,13 +29,20 @@ const struct call *call_get(int number);
  */
 int64_t call_real(const struct call *call, const uint64_t *arguments);
 
+/* Looks up all functions of libc now: before there are threads. */
+void call_prepare_all(void);
+
+/* Makes the call that the emulator has left to the kernel; as call_real(). */
+typedef int64_t (*call_fallback)(struct emu_task *self, const struct call *call,
+                                 const uint64_t *arguments);
+
 /*
- * Calls the emulator's function, then libc's where that is the answer.
+ * Calls the emulator's function, then `fallback` where that is the answer.
  *
  * Returns as call_real(). *ret_native: the emulator has a function that moves data or waits, and
- * libc's answered. (Flags and options are the placeholder's to answer, always.)
+ * the kernel answered. (Flags and options are the placeholder's to answer, always.)
  */
 int64_t call_emu(const struct call *call, struct emu_task *self, const uint64_t *arguments,
-                 bool *ret_native);
+                 call_fallback fallback, bool *ret_native);
 
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "interpret/run.h"
+#include "interpret/verdict.h"
 
 #define MAX_SIDES       2
 #define EXIT_UNREADABLE 125
@@ -104,6 +105,41 @@ static bool as_scripted(const struct outcome *outcome)
     return outcome->state == OUTCOME_DONE;
 }
 
+static const char *wanted_text(const struct wanted *wanted)
+{
+    switch (wanted->kind) {
+    case WANTED_NOTHING: return "anything";
+    case WANTED_RESULT: return "a value";
+    case WANTED_ERRNO: return "an error";
+    case WANTED_BLOCKED: return "to block";
+    }
+    return "";
+}
+
+/* What differs at `index`, for who wants to see the same difference elsewhere. */
+static void give_verdict(const struct script *script, const struct side_run *sides, size_t count,
+                         size_t index)
+{
+    const struct statement *statement = &script->statements[index];
+    char condition[120] = "";
+    char result[240] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct outcome *outcome = &sides[i].outcomes[index];
+
+        if (outcome->state == OUTCOME_DIFFERS)
+            snprintf(condition, sizeof(condition), "%.80s, wanted %s", outcome->why,
+                     wanted_text(&statement->wanted));
+        if (used < sizeof(result))
+            used += (size_t)snprintf(result + used, sizeof(result) - used, "%s %.80s; ",
+                                     sides[i].name,
+                                     died(&sides[i], outcome) ? "died" : outcome->got);
+    }
+    verdict_give(VERDICT_DIFFERS, statement->place.line,
+                 statement->kind == STATEMENT_CHECK ? "check" : statement->name, condition, result);
+}
+
 /* Prints statement `index` when a side isn't as the script says, or the sides differ. */
 static bool print_difference(const struct script *script, const struct side_run *sides,
                              size_t count, size_t index)
@@ -117,6 +153,7 @@ static bool print_difference(const struct script *script, const struct side_run 
         return false;
     if (first->state == OUTCOME_NONE && second->state == OUTCOME_NONE)
         return false;
+    give_verdict(script, sides, count, index);
     printf("%s:%u: %s\n", script->path, statement->place.line, statement->text);
     for (size_t i = 0; i < count; i++)
         print_outcome(&sides[i], &sides[i].outcomes[index]);

@@ -54,6 +54,13 @@
 #ifndef SCM_CREDENTIALS
 #    define SCM_CREDENTIALS 2
 #endif
+#ifndef SCM_PIDFD
+#    define SCM_SECURITY 3 /* include/linux/socket.h; not in every libc */
+#    define SCM_PIDFD    4 /* 6.5 */
+#endif
+#ifndef SOL_UDP
+#    define SOL_UDP 17
+#endif
 
 static const struct {
     const char *name;

@@ -136,7 +136,8 @@ static uint64_t encode_argument(struct run *run, size_t index, uint64_t *words)
     context.either = kind == 'x';
     context.filled = kind == 'S' || kind == 'A';
     switch (kind) {
-    case 'i': return (uint64_t)evaluate_number(run, expr);
+    case 'i':
+    case 'F': return (uint64_t)evaluate_number(run, expr);
     case 'w': return (uint64_t)(uintptr_t)encode_bytes(run, expr, &size);
     case 'r':
         size = (size_t)evaluate_number(run, statement->arguments[index + 1]);
@@ -162,7 +163,7 @@ static uint64_t encode_argument(struct run *run, size_t index, uint64_t *words)
         if (strchr(pointers[i].kinds, kind))
             return (uint64_t)(uintptr_t)encode_pointer(&context, pointers[i].type, expr, &size);
     }
-    run_fail(run, expr->place, "args.h has an unknown letter");
+    run_fail(run, expr->place, "arguments.h has an unknown letter");
 }
 
 void encode_arguments(struct run *run, uint64_t *ret_words)

@@ -20,11 +20,11 @@ struct halves halves_of(const struct expr *expr)
 
 struct watch *watch_add(struct run *run, struct place place, enum watch_kind kind)
 {
-    struct watch *watch = &run->watches[run->watch_count];
+    struct watch *watch = &run->flight->watches[run->flight->watch_count];
 
-    if (run->watch_count == RUN_MAX_WATCHES)
+    if (run->flight->watch_count == RUN_MAX_WATCHES)
         run_fail(run, place, "too much to look at in one call");
-    run->watch_count++;
+    run->flight->watch_count++;
     memset(watch, 0, sizeof(*watch));
     watch->kind = kind;
     return watch;
@@ -125,7 +125,7 @@ void *encode_buffer(struct context *context, const struct expr *expr, size_t siz
     } else {
         value = evaluate(run, in);
         if (value.kind == VALUE_NUMBER) {
-            run->watch_count--;
+            run->flight->watch_count--;
             return (void *)(uintptr_t)value.number;
         }
         watch->address = run_allocate(run, in->place, size > value.size ? size : value.size);
@@ -158,7 +158,7 @@ void *encode_pointer(struct context *context, const struct type *type, const str
                    : run_allocate(run, in->place, count * type->size);
     *ret_count = count;
     if (type == &type_mmsghdr)
-        run->messages = memory;
+        run->flight->messages = memory;
     for (size_t i = 0; i < count; i++) {
         struct halves item = { in, out, halves.arrow };
 

@@ -3,19 +3,21 @@
  */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "interpret/compare.h"
+#include "interpret/log_main.h"
 #include "interpret_main.h"
 
 static const char help[] =
     "usage: sockrig interpret FILE... [--on emu|kernel|both] [-k] [-v]\n"
     "\n"
-    "Runs scripts in strace's syntax, one task, and compares each call with what the script says.\n"
+    "Runs scripts and logs in strace's syntax and compares each call with what they say.\n"
     "\n"
     "  --on emu|kernel|both  where; with both, the two must agree [emu]\n"
     "  -k, --keep-going      print every difference, not only a script's first\n"
-    "  -v, --verbose         print every call and its result\n"
+    "  -v, --verbose         print every call and its result; of a log, how often it was run\n"
     "\n"
     "A script's lines:\n"
     "  pipe2([r, w], O_NONBLOCK) = 0              names in out positions are bound\n"
@@ -31,12 +33,23 @@ static const char help[] =
     "  repeat 15: write(w, \"x\"*4096, 4096) = 4096\n"
     "  repeat until -1 EAGAIN: write(w, \"x\", 1)   then `count` and `total` are set\n"
     "  check total == 4096                        n = 4 sets a variable; (n) never binds it\n"
+    "  fork() = b                                 a process, thread() = b a thread; [b] acts\n"
+    "  [b] read(r, <unfinished ...>               it must block here; others go on\n"
+    "  [b] <... read resumed>\"ab\", 2) = 2         and must have ended here\n"
+    "  [b] exit_group(0) = ?                      also interrupt(b), wait(b), execve()\n"
     "  # on: kernel                               the script is for this side alone\n"
     "  # kernel: 6.17                             it is skipped on an older kernel\n"
     "  # signals: any                            signals need no line of their own\n"
     "  # native: yes                              the kernel may answer on the emulator's side\n"
     "\n"
-    "Exit code: 0 same, 1 something differs, 125 a script can't be read.\n";
+    "A log is what strace or `sockrig trace --script` printed: the file begins with `# log` or\n"
+    "with execve, or its lines carry pids or time stamps. Pipes, AF_UNIX and AF_VSOCK sockets and\n"
+    "epoll are interpreted; other calls, and descriptors from before the log, are skipped and\n"
+    "counted. A call whose line strace split may have had its effect anywhere in between: orders\n"
+    "are tried until one explains the log, or the bounds are met. Take logs with\n"
+    "  strace -f -o FILE PROG        -s 65536 to compare all bytes; -y -yy -x -t -T as you like\n"
+    "\n"
+    "Exit code: 0 same, 1 something differs, 125 a file can't be read.\n";
 
 static int bad_usage(const char *message)
 {
@@ -57,11 +70,50 @@ static int parse_sides(const char *text, unsigned *ret_sides)
     return 0;
 }
 
+/*
+ * The whole file when it is a log, else NULL: a script, or nothing that can be read, which the
+ * script's parser says.
+ */
+static char *read_log(const char *path, size_t *ret_size)
+{
+    FILE *file = fopen(path, "re");
+    size_t room = 1 << 16;
+    size_t size = 0;
+    char *text = file ? malloc(room) : NULL;
+
+    while (text && !feof(file) && !ferror(file) && size <= LOG_MAX_SIZE) {
+        if (size == room) {
+            char *grown = realloc(text, room *= 2);
+
+            if (!grown)
+                free(text);
+            text = grown;
+            continue;
+        }
+        size += fread(text + size, 1, room - size, file);
+    }
+    if (text && (ferror(file) || !log_detect(text, size))) {
+        free(text);
+        text = NULL;
+    }
+    if (file)
+        fclose(file);
+    *ret_size = size;
+    return text;
+}
+
 static int interpret_file(const char *path, const struct compare_options *options)
 {
     struct script script;
+    size_t size;
+    char *text = read_log(path, &size);
     int result;
 
+    if (text) {
+        result = log_interpret(path, text, size, options);
+        free(text);
+        return result;
+    }
     if (script_parse(path, &script) != 0)
         return 125;
     result = compare_script(&script, options);

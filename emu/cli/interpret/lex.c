@@ -99,9 +99,9 @@ static int lex_string(struct lexer *lexer, struct token *token)
     uint8_t *bytes;
 
     lexer->at++;
-    /* Never longer than the rest of the line. */
-    while (peek(lexer, most) != -1 && peek(lexer, most) != '\n')
-        most++;
+    /* Never longer than it is written. */
+    while (peek(lexer, most) != -1 && peek(lexer, most) != '\n' && peek(lexer, most) != '"')
+        most += peek(lexer, most) == '\\' ? 2 : 1;
     bytes = script_allocate(lexer->script, most + 1);
     token->kind = TOKEN_BYTES;
     token->bytes = bytes;
@@ -155,6 +155,40 @@ static void lex_name(struct lexer *lexer, struct token *token)
     lexer->at += length;
 }
 
+/* <unfinished ...> or <... NAME resumed>, as strace writes a call that others come in between. */
+static bool lex_split(struct lexer *lexer, struct token *token)
+{
+    static const char unfinished[] = "<unfinished ...>";
+    static const char before[] = "<... ";
+    static const char behind[] = " resumed>";
+    const char *text = lexer->text + lexer->at;
+    size_t left = lexer->size - lexer->at;
+    size_t at = strlen(before);
+    size_t length = 0;
+    char *name;
+
+    if (left >= strlen(unfinished) && memcmp(text, unfinished, strlen(unfinished)) == 0) {
+        token->kind = TOKEN_UNFINISHED;
+        lexer->at += strlen(unfinished);
+        lexer->open_brackets = 0;
+        return true;
+    }
+    if (left < at || memcmp(text, before, at) != 0)
+        return false;
+    while (is_name(peek(lexer, at + length)))
+        length++;
+    if (left < at + length + strlen(behind) ||
+        memcmp(text + at + length, behind, strlen(behind)) != 0)
+        return false;
+    name = script_allocate(lexer->script, length + 1);
+    memcpy(name, text + at, length);
+    token->kind = TOKEN_RESUMED;
+    token->name = name;
+    lexer->at += at + length + strlen(behind);
+    lexer->open_brackets = 1;
+    return true;
+}
+
 static int lex_mark(struct lexer *lexer, struct token *token, int c)
 {
     static const struct {
@@ -166,6 +200,8 @@ static int lex_mark(struct lexer *lexer, struct token *token, int c)
                    { "==", TOKEN_EQUAL },
                    { "=>", TOKEN_ARROW } };
 
+    if (c == '<' && lex_split(lexer, token))
+        return 0;
     for (size_t i = 0; i < sizeof(longer) / sizeof(longer[0]); i++) {
         size_t length = strlen(longer[i].text);
 
@@ -176,8 +212,9 @@ static int lex_mark(struct lexer *lexer, struct token *token, int c)
             return 0;
         }
     }
-    if (!strchr("()[]{},=|&+-*/%~?:.^", c))
-        return lex_error(lexer->script, token->place, "unexpected character '%c'", c);
+    if (c == 0 || !strchr("()[]{},=|&+-*/%~?:.^", c))
+        return lex_error(lexer->script, token->place,
+                         isprint(c) ? "unexpected character '%c'" : "unexpected byte \\x%02x", c);
     if (strchr("([{", c))
         lexer->open_brackets++;
     if (strchr(")]}", c) && lexer->open_brackets > 0)

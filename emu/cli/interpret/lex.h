@@ -18,9 +18,11 @@ enum token_kind {
     TOKEN_MARK,       /* one character, in `mark` */
     TOKEN_SHIFT_LEFT, /* << */
     TOKEN_SHIFT_RIGHT,
-    TOKEN_EQUAL, /* == */
-    TOKEN_ARROW, /* => */
-    TOKEN_RULE,  /* --- */
+    TOKEN_EQUAL,      /* == */
+    TOKEN_ARROW,      /* => */
+    TOKEN_RULE,       /* --- */
+    TOKEN_UNFINISHED, /* <unfinished ...>: the brackets that are open are closed elsewhere */
+    TOKEN_RESUMED,    /* <... NAME resumed>: inside of the bracket behind NAME */
 };
 
 struct token {
@@ -30,7 +32,7 @@ struct token {
     size_t end;
     char mark;
     int64_t number;
-    const char *name;     /* NAME */
+    const char *name;     /* NAME, RESUMED */
     const uint8_t *bytes; /* BYTES, decoded */
     size_t size;
 };

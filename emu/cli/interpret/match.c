@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "interpret/constants.h"
 #include "interpret/run.h"
@@ -33,8 +32,7 @@ static bool differs_by_nature(const struct run *run)
     const struct expr *wanted = run->statement->wanted.result;
 
     return strcmp(run->statement->name, "getpid") == 0 ||
-           (wanted && wanted->kind == EXPR_GROUP && run->result > 1 &&
-            run->result == (int64_t)getpid());
+           (wanted && wanted->kind == EXPR_GROUP && run->result > 1 && run->result == run->pid);
 }
 
 void render_result(const struct run *run, char *ret_text, size_t size)
@@ -207,7 +205,7 @@ static void match_set(struct run *run, const struct watch *watch)
 
 static size_t group_size(const struct run *run, uint32_t group)
 {
-    const struct mmsghdr *messages = run->messages;
+    const struct mmsghdr *messages = run->flight->messages;
 
     if (run->result < 0)
         return 0;
@@ -224,8 +222,8 @@ static void match_contents(struct run *run, const struct expr *contents)
     size_t left = run->result > 0 ? (size_t)run->result : 0;
 
     all = run_allocate(run, contents->place, left);
-    for (size_t i = 0; i < run->watch_count; i++) {
-        const struct watch *watch = &run->watches[i];
+    for (size_t i = 0; i < run->flight->watch_count; i++) {
+        const struct watch *watch = &run->flight->watches[i];
         size_t part = watch->size < left ? watch->size : left;
 
         if (watch->kind != WATCH_BUFFER)
@@ -242,8 +240,8 @@ static void match_buffers(struct run *run)
     uint32_t group = 0;
     size_t left = group_size(run, 0);
 
-    for (size_t i = 0; i < run->watch_count; i++) {
-        const struct watch *watch = &run->watches[i];
+    for (size_t i = 0; i < run->flight->watch_count; i++) {
+        const struct watch *watch = &run->flight->watches[i];
         size_t part;
 
         if (watch->kind != WATCH_BUFFER)
@@ -275,8 +273,8 @@ static void match_buffers(struct run *run)
 
 static const struct pollfd *polled(const struct run *run, size_t *index)
 {
-    for (; *index < run->watch_count; (*index)++) {
-        const struct watch *watch = &run->watches[*index];
+    for (; *index < run->flight->watch_count; (*index)++) {
+        const struct watch *watch = &run->flight->watches[*index];
 
         if (watch->kind == WATCH_NUMBER && watch->name && strcmp(watch->name, "revents") == 0)
             return (const struct pollfd *)((const char *)watch->address -
@@ -331,7 +329,7 @@ static void match_ready(struct run *run, const struct expr *ready)
 
 static void match_watch(struct run *run, const struct watch *watch)
 {
-    bool reached = run->result >= 0 && !(run->messages && watch->group >= run->result);
+    bool reached = run->result >= 0 && !(run->flight->messages && watch->group >= run->result);
 
     if (!reached && !watch->after_failure)
         return;
@@ -400,8 +398,8 @@ void match_all(struct run *run, const struct wanted *wanted)
     match_buffers(run);
     if (wanted->contents)
         match_contents(run, wanted->contents);
-    for (size_t i = 0; i < run->watch_count; i++) /* control data adds more as it is read */
-        match_watch(run, &run->watches[i]);
+    for (size_t i = 0; i < run->flight->watch_count; i++) /* control data adds more as it is read */
+        match_watch(run, &run->flight->watches[i]);
     if (wanted->ready)
         match_ready(run, wanted->ready);
 }

@@ -12,6 +12,11 @@ struct parser {
     struct token token; /* the one to be read next */
     size_t last_end;    /* where the one before it ended */
     int depth;
+    struct {
+        bool gone;       /* exited */
+        bool unfinished; /* it is in a call that isn't resumed yet, ... */
+        size_t start;    /* ... which begins in this statement */
+    } tasks[SCRIPT_MAX_TASKS];
 };
 
 /* Moves to the next token. Returns 0, -1 after a message. */
@@ -31,5 +36,36 @@ struct expr *parse_expr(struct parser *parser);
 
 /* Reads one operand: what may stand behind "= " without brackets around it. */
 struct expr *parse_sum(struct parser *parser);
+
+/* ---- parse_tasks.c ---- */
+
+/* "[NAME]" in front of a statement. Returns 0, -1 after a message. */
+int parse_prefix(struct parser *parser, uint32_t *ret_task);
+
+/* True when the statement is none of calls.h: `fork() = NAME` and so on; name is its first token.
+ */
+bool is_task_statement(const char *name);
+int parse_task_statement(struct parser *parser, struct statement *statement,
+                         const struct token *name);
+
+/* A task that is in a call can do nothing else. Returns 0, -1 after a message. */
+int parser_check_free(struct parser *parser, uint32_t task, struct place place);
+
+/* Notes that the statement's call goes on. Returns 0, -1 after a message. */
+int parse_unfinished(struct parser *parser, struct statement *statement);
+
+/* The first part of <... NAME resumed>: whose call it is. Returns 0, -1 after a message. */
+int parse_resumed(struct parser *parser, struct statement *statement);
+
+/* At the end of the script: calls that are never resumed. Returns 0, -1 after a message. */
+int parse_tasks_end(struct parser *parser);
+
+/* ---- parse.c ---- */
+
+int parser_expected(struct parser *parser, const char *what);
+
+/* Too few arguments for the call? Returns 0, -1 after a message. */
+int parser_enough_arguments(struct parser *parser, const struct statement *statement,
+                            struct place place);
 
 #endif

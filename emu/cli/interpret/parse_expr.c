@@ -31,8 +31,10 @@ static void set_items(struct parser *parser, struct expr *expr, struct expr *con
                       size_t count)
 {
     expr->items = script_allocate(parser->script, (count + 1) * sizeof(expr->items[0]));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         expr->items[i] = items[i];
+        expr->height = items[i]->height >= expr->height ? items[i]->height + 1 : expr->height;
+    }
     expr->count = count;
 }
 
@@ -245,6 +247,10 @@ static struct expr *parse_rank(struct parser *parser, int rank)
 
         if (operation == 0)
             return left;
+        if (left->height >= SCRIPT_MAX_HEIGHT) {
+            lex_error(parser->script, parser->token.place, "too many operands");
+            return NULL;
+        }
         if (parser_advance(parser) != 0)
             return NULL;
         right = rank == 3 ? parse_unary(parser) : parse_rank(parser, rank + 1);

@@ -8,7 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "interpret/run_tasks.h"
 #include "interpret/side.h"
+#include "interpret/world.h"
+
+/* Also where the script doesn't care. */
+static bool expects_block(const struct statement *statement)
+{
+    if (statement->wanted.kind == WANTED_RESULT && statement->wanted.result->kind == EXPR_ANY)
+        return true;
+    return statement->wanted.kind == WANTED_BLOCKED || statement->until.kind == WANTED_BLOCKED;
+}
 
 static void run_once(struct run *run)
 {
@@ -17,7 +27,7 @@ static void run_once(struct run *run)
     run_memory_reset(run);
     run->outcome->came[0] = '\0';
     encode_arguments(run, words);
-    side_call(run, words);
+    side_call(run, words, expects_block(run->statement));
 }
 
 static void hash_result(struct run *run)
@@ -119,7 +129,12 @@ static void run_statement(struct run *run)
     const struct statement *statement = run->statement;
 
     switch (statement->kind) {
-    case STATEMENT_CALL: run_call(run); break;
+    case STATEMENT_CALL:
+        if (statement->unfinished)
+            run_unfinished(run);
+        else
+            run_call(run);
+        break;
     case STATEMENT_REPEAT: run_repeat(run); break;
     case STATEMENT_REPEAT_UNTIL: run_until(run); break;
     case STATEMENT_CHECK: run_check(run); break;
@@ -127,12 +142,8 @@ static void run_statement(struct run *run)
         run_memory_reset(run);
         variable_bind(run, statement->place, statement->name, evaluate(run, statement->left));
         break;
+    default: run_task_statement(run); break;
     }
-}
-
-static bool expects_block(const struct statement *statement)
-{
-    return statement->wanted.kind == WANTED_BLOCKED || statement->until.kind == WANTED_BLOCKED;
 }
 
 void run_script(const struct script *script, enum side side, bool keep_going,
@@ -145,15 +156,14 @@ void run_script(const struct script *script, enum side side, bool keep_going,
     run.side = side;
     run.keep_going = keep_going;
     run.outcome = &outcomes[script->count]; /* errors of the set-up */
-    run_memory_init(&run);
     side_init(&run);
     for (size_t i = 0; i < script->count; i++) {
         run.statement = &script->statements[i];
         run.outcome = &outcomes[i];
         run.outcome->state = OUTCOME_STARTED;
-        side_arm(expects_block(run.statement));
+        if (run.statement->kind != STATEMENT_RESUMED)
+            run_ended_early(&run);
         run_statement(&run);
-        side_disarm();
         if (run.outcome->state == OUTCOME_DIFFERS) {
             differs = true;
             if (!keep_going)
@@ -162,5 +172,8 @@ void run_script(const struct script *script, enum side side, bool keep_going,
             run.outcome->state = OUTCOME_DONE;
         }
     }
+    if (!differs)
+        differs = run_left_over(&run);
+    world_destroy(run.world);
     _exit(differs ? 1 : 0);
 }

@@ -15,10 +15,9 @@
 #include "interpret/script.h"
 
 #define RUN_MAX_VARIABLES 256
-#define RUN_MAX_WATCHES   32768      /* 2048 messages with a few fields each */
-#define RUN_MAX_SIGNALS   64         /* that arrive during one call */
-#define RUN_MEMORY        (1u << 30) /* address space for one statement; touched where used */
-#define RUN_MAX_FAULTS    64         /* fault() in one statement */
+#define RUN_MAX_WATCHES   32768       /* 2048 messages with a few fields each */
+#define RUN_MEMORY        (1u << 30)  /* address space for one statement; touched where used */
+#define RUN_MEMORY_MORE   (64u << 20) /* ... of one beside another that is blocked */
 #define RUN_MAX_REPEATS   2000000
 
 enum value_kind { VALUE_NUMBER, VALUE_BYTES };
@@ -68,6 +67,20 @@ struct variable {
     struct value value;
 };
 
+/* What belongs to one call until it has ended: its memory, and what is looked at then. */
+struct flight {
+    bool blocked; /* its call goes on while others are made */
+    bool faults;  /* it uses fault() */
+    uint8_t *memory;
+    size_t memory_size;
+    size_t memory_used;
+    struct watch *watches; /* RUN_MAX_WATCHES of them */
+    size_t watch_count;
+    const void *messages; /* the mmsghdr array of the call, or NULL */
+};
+
+struct world;
+
 struct run {
     const struct script *script;
     const struct statement *statement;
@@ -78,25 +91,23 @@ struct run {
     struct variable variables[RUN_MAX_VARIABLES];
     size_t variable_count;
 
-    uint8_t *memory; /* RUN_MEMORY bytes */
-    size_t memory_used;
-    void *bad_page; /* PROT_NONE: BADPTR */
+    struct world *world;
+    struct flight flights[SCRIPT_MAX_TASKS];
+    struct flight *flight; /* of the call that is made or looked at now */
     struct {
-        void *base;
-        size_t size;
-    } faults[RUN_MAX_FAULTS];
-    size_t fault_count;
-
-    struct watch watches[RUN_MAX_WATCHES];
-    size_t watch_count;
-    const void *messages; /* the mmsghdr array of this call, or NULL */
+        uint32_t index;                    /* in the world */
+        struct flight *flight;             /* of the call that it is blocked in, or NULL */
+        const struct statement *statement; /* that call */
+        struct outcome *outcome;
+    } tasks[SCRIPT_MAX_TASKS];
+    int64_t pid; /* getpid()'s last answer: each side has its own */
 
     /* of the call that just ended */
     int64_t result;
-    bool blocked;
-    bool native; /* on the emulator's side libc answered, not the emulator */
+    bool blocked; /* it didn't come back, and was interrupted */
+    bool native;  /* on the emulator's side libc answered, not the emulator */
     size_t signal_count;
-    siginfo_t signals[RUN_MAX_SIGNALS];
+    siginfo_t *signals;
 };
 
 /* ---- values.c: memory, variables, evaluation ---- */
@@ -109,7 +120,11 @@ __attribute__((format(printf, 3, 4))) _Noreturn void run_fail(struct run *run, s
 __attribute__((format(printf, 3, 4))) void run_differs(struct run *run, struct place place,
                                                        const char *format, ...);
 
+/* How much memory all calls of a script need, and how it is shared out. */
+size_t run_memory_size(void);
 void run_memory_init(struct run *run);
+
+/* A new statement begins: takes a flight that is free, and drops what it held. */
 void run_memory_reset(struct run *run);
 
 /* Zeroed memory until the end of the statement. */

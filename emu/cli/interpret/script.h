@@ -15,6 +15,8 @@
 #define SCRIPT_MAX_SIGNALS   8    /* expected after one call */
 #define SCRIPT_MAX_DEPTH     64   /* of nested expressions */
 #define SCRIPT_MAX_ITEMS     4096 /* in one list */
+#define SCRIPT_MAX_TASKS     16   /* that a script has */
+#define SCRIPT_MAX_HEIGHT    2000 /* of an expression's tree: a + b + c + ... */
 
 struct place {
     uint32_t line;
@@ -46,6 +48,7 @@ struct expr {
     struct expr **items;  /* the operands and members, in order */
     const char **fields;  /* STRUCT: their names */
     size_t count;
+    uint32_t height; /* of the tree below; bounded, because it is walked by recursion */
 };
 
 enum wanted_kind {
@@ -75,6 +78,14 @@ enum statement_kind {
     STATEMENT_REPEAT_UNTIL, /* repeat until WANTED: CALL; sets `count` and `total` */
     STATEMENT_SET,          /* NAME = EXPR */
     STATEMENT_CHECK,        /* check EXPR == EXPR */
+    STATEMENT_RESUMED,      /* <... CALL resumed>...: the call of `start` has ended */
+    STATEMENT_FORK,         /* fork() = TASK */
+    STATEMENT_THREAD,       /* thread() = TASK */
+    STATEMENT_EXIT,         /* exit(): the task ends */
+    STATEMENT_EXIT_GROUP,   /* exit_group(): its process does */
+    STATEMENT_EXEC,         /* execve() */
+    STATEMENT_INTERRUPT,    /* interrupt(TASK[, SA_RESTART]): a handler runs in its blocked call */
+    STATEMENT_WAIT,         /* wait(TASK): it has exited */
 };
 
 struct statement {
@@ -83,9 +94,13 @@ struct statement {
     const char *text; /* as written, for messages */
     const char *name; /* of the call, or the variable of SET */
     int call;         /* number in calls.h's table */
+    uint32_t task;    /* who does it: number in the order of the script */
+    uint32_t other;   /* FORK, THREAD: whom it makes; INTERRUPT, WAIT: who is meant */
+    bool unfinished;  /* <unfinished ...>: the call blocks, and goes on until it is resumed */
+    size_t start;     /* RESUMED: the statement with its beginning */
     struct expr *arguments[SCRIPT_MAX_ARGUMENTS];
     size_t argument_count;
-    struct expr *left;  /* SET: the value; CHECK: left side; REPEAT: how often */
+    struct expr *left;  /* SET: the value; CHECK: left side; REPEAT: how often; INTERRUPT: flags */
     struct expr *right; /* CHECK */
     struct wanted wanted;
     struct wanted until;
@@ -97,6 +112,8 @@ enum side { SIDE_KERNEL = 1, SIDE_EMU = 2 };
 
 struct script {
     const char *path;
+    const char *tasks[SCRIPT_MAX_TASKS]; /* their names; the first one's is "main" */
+    uint32_t task_count;
     struct statement *statements;
     size_t count;
     unsigned sides; /* "# on:", a set of enum side */
@@ -104,6 +121,7 @@ struct script {
     bool signals;   /* "# signals: any": signals that the script doesn't name are allowed */
     int kernel[2];  /* "# kernel: 6.17": needs at least this one; 0.0: any */
     void *blocks;   /* all memory of the tree */
+    size_t used;    /* bytes of it */
 };
 
 /*

@@ -1,19 +1,27 @@
 /*
- * side.h - the two sides that a script runs on: signals, time-outs, the emulator's set-up
+ * side.h - a script's calls in the world of one side
  */
 #ifndef INTERPRET_SIDE_H
 #define INTERPRET_SIDE_H
 
 #include "interpret/run.h"
 
-/* Prepares this process: descriptors from 3 on are closed, handlers set, the emulator started. */
+/* Makes the world, in this process. */
 void side_init(struct run *run);
 
-/* Arms the time-out of a statement: short where it is expected to block. */
-void side_arm(bool blocks);
-void side_disarm(void);
+/*
+ * Makes the call of run->statement and fills run->result, blocked, signals. One that doesn't come
+ * back is interrupted: soon where the script expects that it blocks.
+ */
+void side_call(struct run *run, const uint64_t *words, bool expects_block);
 
-/* Makes the call. Fills run->result, blocked, signals. */
-void side_call(struct run *run, const uint64_t *words);
+/*
+ * Begins a call that is to go on while others are made. False: it has ended already, and
+ * run->result and so on say how.
+ */
+bool side_begin(struct run *run, const uint64_t *words);
+
+/* The call of run->statement's task is to have ended, if need be by its time-out. False: not so. */
+bool side_end(struct run *run);
 
 #endif

@@ -14,7 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGE         4096u
+#include "interpret/world.h"
+
 #define VARIABLE_MAX (16u << 20)
 
 void run_fail(struct run *run, struct place place, const char *format, ...)
@@ -42,52 +43,70 @@ void run_differs(struct run *run, struct place place, const char *format, ...)
     run->outcome->state = OUTCOME_DIFFERS;
 }
 
+size_t run_memory_size(void)
+{
+    return RUN_MEMORY + (size_t)(SCRIPT_MAX_TASKS - 1) * RUN_MEMORY_MORE;
+}
+
 void run_memory_init(struct run *run)
 {
     const struct place nowhere = { 0, 0 };
+    uint8_t *memory = world_memory(run->world);
+    struct watch *watches = mmap(NULL, SCRIPT_MAX_TASKS * RUN_MAX_WATCHES * sizeof(*watches),
+                                 PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    run->memory = mmap(NULL, RUN_MEMORY, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    run->bad_page = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (run->memory == MAP_FAILED || run->bad_page == MAP_FAILED)
+    if (watches == MAP_FAILED)
         run_fail(run, nowhere, "no memory");
+    for (size_t i = 0; i < SCRIPT_MAX_TASKS; i++) {
+        struct flight *flight = &run->flights[i];
+
+        flight->memory = memory;
+        flight->memory_size = i == 0 ? RUN_MEMORY : RUN_MEMORY_MORE;
+        flight->watches = watches + i * RUN_MAX_WATCHES;
+        memory += flight->memory_size;
+    }
+    run->flight = &run->flights[0];
 }
 
 void run_memory_reset(struct run *run)
 {
-    for (size_t i = 0; i < run->fault_count; i++)
-        munmap(run->faults[i].base, run->faults[i].size);
-    run->fault_count = 0;
-    memset(run->memory, 0, run->memory_used);
-    run->memory_used = 0;
-    run->watch_count = 0;
-    run->messages = NULL;
+    bool faults = false;
+
+    run->flight = NULL;
+    for (size_t i = 0; i < SCRIPT_MAX_TASKS; i++) {
+        if (!run->flights[i].blocked && !run->flight)
+            run->flight = &run->flights[i];
+        faults |= run->flights[i].blocked && run->flights[i].faults;
+    }
+    if (!faults) /* those that a blocked call uses aren't taken back alone */
+        world_faults_reset(run->world);
+    run->flight->faults = false;
+    memset(run->flight->memory, 0, run->flight->memory_used);
+    run->flight->memory_used = 0;
+    run->flight->watch_count = 0;
+    run->flight->messages = NULL;
 }
 
 void *run_allocate(struct run *run, struct place place, size_t size)
 {
-    void *memory = run->memory + run->memory_used;
+    void *memory = run->flight->memory + run->flight->memory_used;
 
     size = (size + 15) & ~(size_t)15;
-    if (size > RUN_MEMORY - run->memory_used)
+    if (size > run->flight->memory_size - run->flight->memory_used)
         run_fail(run, place, "this needs too much memory");
-    run->memory_used += size;
+    run->flight->memory_used += size;
     return memory;
 }
 
 void *run_allocate_fault(struct run *run, struct place place, size_t size)
 {
-    size_t usable = (size + PAGE - 1) / PAGE * PAGE;
-    uint8_t *base;
+    void *memory = world_fault(run->world, size);
 
-    if (run->fault_count == RUN_MAX_FAULTS || size > RUN_MEMORY)
+    if (!memory)
         run_fail(run, place, "too many or too large faults in one call");
-    base = mmap(NULL, usable + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED || mprotect(base + usable, PAGE, PROT_NONE) != 0)
-        run_fail(run, place, "no memory");
-    run->faults[run->fault_count].base = base;
-    run->faults[run->fault_count++].size = usable + PAGE;
-    return base + usable - size;
+    run->flight->faults = true;
+    return memory;
 }
 
 struct value value_number(int64_t number)
@@ -140,7 +159,7 @@ static struct value variable_get(struct run *run, const struct expr *expr)
             return run->variables[i].value;
     }
     if (strcmp(expr->name, "BADPTR") == 0)
-        return value_number((int64_t)(uintptr_t)run->bad_page);
+        return value_number((int64_t)(uintptr_t)world_bad_page(run->world));
     run_fail(run, expr->place, "unknown name '%s'", expr->name);
 }
 
