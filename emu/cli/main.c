@@ -11,15 +11,21 @@
 #include "notify/listener.h"
 #include "run.h"
 #include "sessions.h"
+#include "shrink/shrink.h"
+#include "trace/trace_main.h"
 
 static const char help[] =
     "usage: sockrig run [OPTIONS] [--] PROG [ARG...]\n"
     "       sockrig interpret FILE... [--on emu|kernel|both]\n"
+    "       sockrig trace [OPTIONS] DIR\n"
+    "       sockrig shrink FILE [-o OUT]\n"
     "       sockrig sessions [rm NAME...]\n"
     "       sockrig --version | --help\n"
     "\n"
     "run        runs a program whose pipes and sockets an emulator inside it serves\n"
     "interpret  runs a script of calls in the emulator, in the kernel, or in both\n"
+    "trace      shows what a run has recorded: as strace does, as JSON, as a page\n"
+    "shrink     removes calls from such a script as long as the same difference comes out\n"
     "sessions   lists this user's sessions, ends one\n"
     "\n"
     "sockrig COMMAND --help says more.\n";
@@ -32,6 +38,10 @@ int main(int argc, char **argv)
         return run_main(argc - 1, argv + 1);
     if (strcmp(command, "interpret") == 0)
         return interpret_main(argc - 1, argv + 1);
+    if (strcmp(command, "trace") == 0)
+        return trace_main(argc - 1, argv + 1);
+    if (strcmp(command, "shrink") == 0)
+        return shrink_main(argc - 1, argv + 1);
     if (strcmp(command, "gateway") == 0) /* internal: a helper of run */
         return gateway_main(argc - 1, argv + 1);
     if (strcmp(command, "notify-listener") == 0) /* internal: a helper of run */
