@@ -1,14 +1,14 @@
 /*
  * 15 - one recv of a stream is taken for one message
  *
- * Messages of 200 bytes, each sent by one call and answered before the next, come in one piece
- * nearly always. Fixed: read until the message is complete.
+ * Messages of 3,000 bytes, each sent by one call and answered before the next, come in one piece
+ * while the socket has its usual buffer. Fixed: read until the message is complete.
  * Shows as: a message that is cut, when data arrives in pieces.
  */
 #include "bug.h"
 
 #define MESSAGES 20
-#define SIZE     200
+#define SIZE     3000
 
 static void serve(int fd)
 {

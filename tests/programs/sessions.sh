@@ -134,7 +134,7 @@ let_go a 0
 member c --session web
 check 'it outlives its maker' [ "$(arena c)" = "$first" ]
 kill -KILL "$(supervisor b)"
-ended b 137
+let_go b 137
 member d --session web
 check '... and a killed supervisor' [ "$(arena d)" = "$first" ]
 sessions 'who is left' 0
@@ -149,9 +149,10 @@ until_listed 'four members' '^web +[0-9]+ +4 '
 kill -KILL "$(cat "$ORPHAN")"
 until_listed 'a death is seen' '^web +[0-9]+ +3 '
 kill -KILL "$(supervisor c)" "$(supervisor d)" "$(supervisor orphans)"
-ended c 137
-ended d 137
-ended orphans 137
+check 'their programs go on' [ -e "/proc/${programs[c]}" ]
+let_go c 137
+let_go d 137
+let_go orphans 137
 check 'all were killed: sockets are left' [ "$(find "$folder" -type s | wc -l)" -gt 0 ]
 sessions 'all were killed' 0
 check 'all were killed: none is listed' [ ! -s "$work/out" ]
@@ -364,11 +365,11 @@ client 'vsock: host to guest' 0 same "$vsock (42, 1000)" host --session park
 client 'vsock: not from another session' 1 '' "$vsock (42, 1000)" host --timeout 20s
 says 'vsock: the hint names the machine' 'vsock 42:1000 in this session; session park does' "$err"
 
-# A terminal that is killed: the other side sees the end.
+# A terminal that is killed, with its program: the other side sees the end.
 start waiting --session park -- "$python" "$work/client.py" "$vsock (42, 1000)" wait
 exec {heard}< <(tail -f --pid="${runs[waiting]}" "$work/guest.out")
 while read -r -t "$limit" -u "$heard" line && [ "$line" != "2 b'wait'" ]; do :; done
-kill -KILL "$(supervisor guest)"
+kill -KILL "$(supervisor guest)" "${programs[guest]}"
 ended guest 137
 ended waiting 0
 exec {heard}<&-
