@@ -114,15 +114,19 @@ static bool looks_asleep(uint32_t index)
     return number != SYS_futex || first != (unsigned long)(uintptr_t)&shared->boxes[index].order;
 }
 
-/* The same, after a first look: sleeps that end by themselves soon are none. */
+/*
+ * The same, after a first look: sleeps that end by themselves soon are none. A task that has just
+ * been woken shows its system call until it is on a CPU; its letter is right at once (TASK_WAKING
+ * is told as 'R': fs/proc/array.c), if it is read first.
+ */
 static bool is_asleep(uint32_t index)
 {
     uint64_t end = 0;
 
+    if (tasks[index].asleep)
+        return strchr("SD", state_letter(index)) != NULL && looks_asleep(index);
     if (!looks_asleep(index))
         return false;
-    if (tasks[index].asleep)
-        return true;
     while (state_letter(index) != 'S') {
         if (has_answered(index) || !looks_asleep(index))
             return false;
