@@ -358,7 +358,7 @@ static void time_up(void *context)
 }
 
 /* A deadlock, or what looks like one: says so once. True when all are to be ended. */
-static bool stuck(void *context, const struct lookout *lookout, enum waits_cause cause)
+static bool stuck(void *context, struct lookout *lookout, enum waits_cause cause)
 {
     struct run *run = context;
     const bool ends = cause == WAITS_DEADLOCK ? run->options.on_deadlock != RUN_DEADLOCK_REPORT
@@ -366,7 +366,7 @@ static bool stuck(void *context, const struct lookout *lookout, enum waits_cause
 
     look_at_all(run, cause, run->options.hang_ns);
     if (cause == WAITS_DEADLOCK && !lookout_confirm(lookout, &run->waits)) {
-        waits_fini(&run->waits); /* somebody came from outside */
+        waits_fini(&run->waits);
         return false;
     }
     if (ends) {

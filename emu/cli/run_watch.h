@@ -27,7 +27,7 @@ struct run_watch {
     bool deadlocks;          /* look for them */
     uint64_t hang_ns;        /* and for so long a time in which nothing moves, 0: not */
     /* called when that was found: true when all are to be ended */
-    bool (*stuck)(void *, const struct lookout *, enum waits_cause);
+    bool (*stuck)(void *, struct lookout *, enum waits_cause);
     void (*time_up)(void *); /* called when that is over, before all are ended; with `context` */
     void (*removed)(void *); /* called when somebody removes the session, before the same */
     bool (*left)(void *);    /* called at each event when the child has ended: true while processes

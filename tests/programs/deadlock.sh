@@ -94,6 +94,11 @@ says 'a part of it' '2 of 3 tasks can never go on' "$err"
 expect 'report alone' 124 --on-deadlock=report --timeout 2s -- /usr/bin/python3 "$work/both.py"
 says 'report alone' 'sockrig: deadlock: ' "$err"
 says 'report alone' 'time is up after 2s' "$err"
+if [ "$(grep -c 'sockrig: deadlock: ' "$err")" -eq 1 ]; then
+    passed
+else
+    failed 'told more than once'
+fi
 
 # As JSON.
 timeout 20 "$SOCKRIG" run --json --report="$work/json" -- /usr/bin/python3 "$work/both.py" 2>"$err"

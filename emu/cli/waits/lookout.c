@@ -30,6 +30,8 @@ void lookout_rung(struct lookout *lookout, uint64_t now_ns)
 {
     const uint64_t due = now_ns + FIRST_NS;
 
+    if (lookout->told)
+        return;
     if (lookout->next_ns == 0 || lookout->still_ns != 0)
         lookout->next_ns = due;
     lookout->still_ns = 0;
@@ -102,19 +104,24 @@ enum waits_cause lookout_look(struct lookout *lookout, uint64_t now_ns, const in
         return WAITS_NONE;
     }
     still = is_still(&lookout->before, &waits);
-    if (stuck_find(&waits, &lookout->before) > 0)
+    if (stuck_find(&waits, &lookout->before) > 0) {
         found = WAITS_DEADLOCK;
-    else
+        lookout->next_ns = 0;
+    } else {
         found = go_on(lookout, now_ns, still);
+    }
     keep(lookout, &waits);
     if (found == WAITS_NONE && !still) /* another pair */
         waits_fini(&lookout->before);
     return found;
 }
 
-bool lookout_confirm(const struct lookout *lookout, struct waits *waits)
+bool lookout_confirm(struct lookout *lookout, struct waits *waits)
 {
-    return stuck_find(waits, &lookout->before) > 0;
+    lookout->told = stuck_find(waits, &lookout->before) > 0;
+    if (!lookout->told) /* somebody came from outside */
+        lookout_rung(lookout, clock_ns());
+    return lookout->told;
 }
 
 void lookout_fini(struct lookout *lookout)

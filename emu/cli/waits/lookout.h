@@ -17,6 +17,7 @@ struct lookout {
     uint64_t cost_ns;    /* of the last look */
     uint64_t hang_ns;    /* --hang-timeout; 0: none */
     uint64_t still_ns;   /* since when nothing has moved; 0: something has */
+    bool told;           /* a deadlock was: nothing more is looked for */
     struct waits before; /* the first look of a pair; or the last one, while nothing moves */
 };
 
@@ -34,8 +35,11 @@ void lookout_rung(struct lookout *lookout, uint64_t now_ns);
 enum waits_cause lookout_look(struct lookout *lookout, uint64_t now_ns, const int32_t *pids,
                               size_t count);
 
-/* Whether those of the last look are stuck still, in a look that isn't brief; says who. */
-bool lookout_confirm(const struct lookout *lookout, struct waits *waits);
+/*
+ * After WAITS_DEADLOCK: whether those of the last look are stuck still, in a look that isn't brief;
+ * says who. If they aren't, another pair of looks is due.
+ */
+bool lookout_confirm(struct lookout *lookout, struct waits *waits);
 
 void lookout_fini(struct lookout *lookout);
 
