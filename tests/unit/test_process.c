@@ -52,7 +52,7 @@ Test(process, members_are_listed)
 
 Test(process, joining_twice_is_one_member)
 {
-    struct emu_process again = { 0 };
+    static struct emu_process again = { 0 };
 
     cr_expect_eq(emu_process_join(&again, &self), 0);
     cr_expect_eq(again.slot, process.slot);
