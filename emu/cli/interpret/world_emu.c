@@ -41,7 +41,7 @@ static struct virtual_task tasks[WORLD_MAX_TASKS];
 static struct virtual_process processes[WORLD_MAX_TASKS];
 static struct virtual_task *running;
 static struct virtual_task *started; /* signals that come belong to its call */
-static ucontext_t scheduler;
+static struct stack scheduler;
 
 static bool is_plain(void)
 {
@@ -145,14 +145,14 @@ static void run_task(void)
             world_add_signal(&task->result, &info);
         }
         task->state = WORLD_DONE;
-        swapcontext(&virtual->context, &scheduler);
+        stack_switch(&virtual->stack, &scheduler);
     }
 }
 
 static void resume(struct virtual_task *virtual)
 {
     running = virtual;
-    swapcontext(&scheduler, &virtual->context);
+    stack_switch(&scheduler, &virtual->stack);
     running = NULL;
 }
 
@@ -220,18 +220,14 @@ static void run_world(void)
 
 static void prepare_stack(struct virtual_task *virtual)
 {
-    if (!virtual->stack) {
-        virtual->stack = mmap(NULL, STACK_SIZE + PAGE, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (virtual->stack == MAP_FAILED || mprotect(virtual->stack, PAGE, PROT_NONE) != 0)
+    if (!virtual->memory) {
+        virtual->memory = mmap(NULL, STACK_SIZE + PAGE, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (virtual->memory == MAP_FAILED || mprotect(virtual->memory, PAGE, PROT_NONE) != 0)
             world_break("no memory for a task's stack");
     }
     virtual->scheduler = &scheduler;
-    getcontext(&virtual->context);
-    virtual->context.uc_stack.ss_sp = virtual->stack + PAGE;
-    virtual->context.uc_stack.ss_size = STACK_SIZE;
-    virtual->context.uc_link = NULL;
-    makecontext(&virtual->context, run_task, 0);
+    stack_prepare(&virtual->stack, virtual->memory + PAGE, STACK_SIZE, run_task);
 }
 
 static void emu_start(struct world *world, uint32_t index)

@@ -7,10 +7,10 @@
 
 #include <poll.h>
 #include <stdatomic.h>
-#include <ucontext.h>
 
 #include "emu.h"
 #include "interpret/numbers.h"
+#include "interpret/stack.h"
 #include "interpret/world_inside.h"
 
 struct call;
@@ -20,9 +20,9 @@ enum interruption { INTERRUPT_NONE, INTERRUPT_RESTART, INTERRUPT_FINAL };
 struct virtual_task {
     struct emu_task emu; /* first: the core gives it back to the hooks */
     struct world_task *task;
-    ucontext_t context;
-    ucontext_t *scheduler; /* who runs the world */
-    uint8_t *stack;        /* NULL: none yet; kept when the task is gone */
+    struct stack stack;
+    struct stack *scheduler; /* who runs the world */
+    uint8_t *memory;         /* of its stack; NULL: none yet; kept when the task is gone */
 
     /* while it is blocked */
     const _Atomic uint32_t *word; /* runs again when this isn't `expected`, or NULL */

@@ -31,7 +31,7 @@ void virtual_block(struct virtual_task *virtual)
     virtual->task->result.blocked = true;
     virtual->since = ++world_sleeps;
     virtual->expired = false;
-    swapcontext(&virtual->context, virtual->scheduler);
+    stack_switch(&virtual->stack, virtual->scheduler);
     virtual->word = NULL;
     virtual->fds = NULL;
     virtual->retries = false;
