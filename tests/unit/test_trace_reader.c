@@ -363,6 +363,9 @@ Test(trace_reader, says_what_is_wrong)
     make_all();
     ((struct trace_memory *)(void *)((char *)record + record->size))->size = 60000;
     expect_error("memory of kind 0 with 60000 bytes");
+    make_all();
+    ((struct trace_memory *)(void *)((char *)record + record->size))->total = 0;
+    expect_error("bytes of memory that has 0");
 }
 
 /* Any prefix, and any byte changed: read, or refused with a message; nothing else. */

@@ -262,6 +262,9 @@ static bool check_memory(struct index *index, const char *at, const char *end)
             return wrong(index, (uint64_t)(at - index->map),
                          "memory of kind %u with %u bytes, where %zu are left", memory->what,
                          memory->size, left);
+        if (memory->size > memory->total)
+            return wrong(index, (uint64_t)(at - index->map), "%u bytes of memory that has %u",
+                         memory->size, memory->total);
         at += size;
     }
     return true;
