@@ -7,7 +7,22 @@
 compile debugged
 normal='s/0x[0-9a-f]+/ADDRESS/g; s/(LWP|process) [0-9]+/\1 N/g; /^\[(New|Switching|Thread|Detach)/d
     /on_signal \(number=/d'
-base=(gdb -q -nx -batch -ex 'set confirm off' -ex 'set debuginfod enabled off')
+
+# gdb's words, then the program's. Both into one file would put one into the other's lines: gdb tells
+# of a thread that ends while the program prints.
+cat >"$work/debug" <<'END_OF_SCRIPT'
+#!/bin/sh
+work=${0%/*}
+: >"$work/printed"
+gdb -q -nx -batch -ex 'set confirm off' -ex 'set debuginfod enabled off' \
+    -ex "set inferior-tty $work/printed" "$@" >"$work/gdb"
+code=$?
+cat "$work/gdb"
+echo 'The program:'
+cat "$work/printed"
+exit $code
+END_OF_SCRIPT
+chmod +x "$work/debug"
 
 cat >"$work/breaks" <<'COMMANDS'
 break reached
@@ -21,28 +36,29 @@ handle SIGUSR1 nostop print pass
 run
 info breakpoints
 COMMANDS
-same 'breakpoints' "${base[@]}" -x "$work/breaks" --args "$work/debugged" works
+same 'breakpoints' "$work/debug" -x "$work/breaks" --args "$work/debugged" works
 says 'breakpoints' 'value 2' "$work/emulated"
 says 'breakpoints' 'exited with code 05' "$work/emulated"
+says 'breakpoints' 'done 3 1' "$work/emulated"
 if grep -q -e SIGSEGV -e SIGSYS -e SIGTRAP "$work/emulated"; then
     failed 'breakpoints: a signal of ours stopped it'
 else
     passed
 fi
-same 'a watchpoint' "${base[@]}" -ex 'break reached' -ex 'handle SIGUSR1 nostop noprint' -ex run \
+same 'a watchpoint' "$work/debug" -ex 'break reached' -ex 'handle SIGUSR1 nostop noprint' -ex run \
     -ex 'delete' -ex 'watch handled' -ex continue -ex 'print handled' -ex 'delete' -ex continue \
     --args "$work/debugged" works
-same 'a crash' "${base[@]}" -ex 'handle SIGUSR1 nostop noprint' -ex run -ex backtrace -ex 'kill' \
+same 'a crash' "$work/debug" -ex 'handle SIGUSR1 nostop noprint' -ex run -ex backtrace -ex 'kill' \
     --args "$work/debugged" crashes
 says 'a crash' 'crash (at=' "$work/emulated"
-# The parent runs on by itself: what it prints would come anywhere, also inside a line of gdb's.
-same 'following a child' "${base[@]}" -ex 'set inferior-tty /dev/null' \
+# The parent runs on by itself, and may print when gdb has ended.
+same 'following a child' "$work/debug" -ex 'set inferior-tty /dev/null' \
     -ex 'handle SIGUSR1 nostop noprint' -ex 'catch fork' -ex run \
     -ex 'delete' -ex 'set follow-fork-mode child' -ex continue \
     --args "$work/debugged" works
 
 # gdb around the command: it follows into the program.
-timeout "$limit" "${base[@]}" -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' \
+timeout "$limit" "$work/debug" -ex 'set follow-fork-mode child' -ex 'set detach-on-fork on' \
     -ex 'set breakpoint pending on' -ex 'break reached' -ex run -ex 'backtrace 1' \
     -ex 'handle SIGUSR1 nostop noprint' -ex 'delete' -ex 'set follow-fork-mode parent' \
     -ex continue --args "$SOCKRIG" run -- "$work/debugged" works \
@@ -55,7 +71,8 @@ mkfifo "$work/pid"
 "$SOCKRIG" run -- "$work/debugged" waits "$work/pid" &
 run=$!
 read -r pid <"$work/pid"
-timeout "$limit" "${base[@]}" -p "$pid" -ex backtrace -ex "gcore $work/core" -ex detach \
+timeout "$limit" gdb -q -nx -batch -ex 'set confirm off' -ex 'set debuginfod enabled off' \
+    -p "$pid" -ex backtrace -ex "gcore $work/core" -ex detach \
     </dev/null >"$work/out" 2>&1
 says 'attached' 'waits (path=' "$work/out"
 says 'attached' 'detached' "$work/out"
