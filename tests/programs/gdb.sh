@@ -8,8 +8,8 @@ compile debugged
 normal='s/0x[0-9a-f]+/ADDRESS/g; s/(LWP|process) [0-9]+/\1 N/g; /^\[(New|Switching|Thread|Detach)/d
     /on_signal \(number=/d'
 
-# gdb's words, then the program's. Both into one file would put one into the other's lines: gdb tells
-# of a thread that ends while the program prints.
+# gdb's words, then the program's. Both into one file would put one into the other's lines: gdb
+# tells of a thread that ends while the program prints.
 cat >"$work/debug" <<'END_OF_SCRIPT'
 #!/bin/sh
 work=${0%/*}
