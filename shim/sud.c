@@ -455,13 +455,16 @@ static void handle(int signal_number, siginfo_t *info, void *place)
     greg_t *registers = context->uc_mcontext.gregs;
     const long v[6] = { registers[REG_RDI], registers[REG_RSI], registers[REG_RDX],
                         registers[REG_R10], registers[REG_R8],  registers[REG_R9] };
+    bool dispatched = info->si_code == CODE_DISPATCH;
 
-    if (info->si_code != CODE_DISPATCH) {
+    if (dispatched && context->uc_stack.ss_flags & AUTODISARM) {
+        RAW2(SYS_sigaltstack, &context->uc_stack, NULL); /* signal_delivered() took it away */
+    }
+    /* Until here all were blocked: others that came with this one belong on the alternate stack. */
+    RAW4(SYS_rt_sigprocmask, SIG_SETMASK, &context->uc_sigmask, NULL, sizeof(uint64_t));
+    if (!dispatched) {
         signal_handler(signal_number, info, place);
         return;
-    }
-    if (context->uc_stack.ss_flags & AUTODISARM) { /* signal_delivered() took it away */
-        RAW2(SYS_sigaltstack, &context->uc_stack, NULL);
     }
     if (info->si_arch != ARCH_X86_64) {
         registers[REG_RAX] = -ENOSYS; /* int $0x80: the same number is another call */
@@ -495,6 +498,7 @@ static long install(void)
         .handler = handle,
         .flags = SA_SIGINFO | SA_NODEFER | SA_RESTART | KERNEL_SA_RESTORER,
         .restorer = __restore_rt,
+        .mask = UINT64_MAX, /* handle() takes it back */
     };
     long result = RAW4(SYS_rt_sigaction, SIGSYS, &ours, NULL, sizeof ours.mask);
 
