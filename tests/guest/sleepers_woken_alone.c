@@ -49,16 +49,32 @@ static long switches(const struct sleeper *sleeper)
     return value;
 }
 
+/*
+ * Their switches, once nobody has had any for SETTLE_MS: a sleeper may turn over once before it
+ * sleeps for good, and on a busy machine that takes time.
+ */
+static void settle(int count, long *ret_switches)
+{
+    const struct timespec pause = { 0, SETTLE_MS * 1000000 };
+    bool moved = true;
+    while (moved) {
+        CHECK_OK(nanosleep(&pause, NULL));
+        moved = false;
+        for (int i = 0; i < count; i++) {
+            guest_wait_blocked(sleepers[i].pid, sleepers[i].tid);
+            const long now = switches(&sleepers[i]);
+            moved = moved || now != ret_switches[i];
+            ret_switches[i] = now;
+        }
+    }
+}
+
 /* Waking one after the other, the first first: after each, those that still sleep have not moved.
  */
 static void wake_each(int count, void (*join)(struct sleeper *))
 {
-    const struct timespec settle = { 0, SETTLE_MS * 1000000 };
-    long before[THREADS];
-    CHECK_OK(nanosleep(&settle, NULL)); /* a sleeper may turn over once before it sleeps for good */
-    for (int i = 0; i < count; i++) {
-        before[i] = switches(&sleepers[i]);
-    }
+    long before[THREADS] = { 0 };
+    settle(count, before);
     for (int i = 0; i < count; i++) {
         CHECK_EQ(1, write(sleepers[i].fds[1], "x", 1));
         join(&sleepers[i]);

@@ -36,7 +36,7 @@ KINDS = {'poll': 'eventfd pipe', 'poll-time': 'timerfd pair', 'poll-room': 'even
          'ppoll': 'eventfd pair', 'select': 'eventfd pipe', 'pselect': 'timerfd pair',
          'epoll': 'timerfd pair', 'epoll-edge': 'eventfd pipe', 'epoll-nested': 'eventfd pair',
          'epoll-threads': 'timerfd pipe', 'libuv': 'eventfd pair', 'asyncio': 'timerfd pipe'}
-SWITCHES = 2  # of a thread: the last steps into the wait may fall into the window
+SWITCHES = 2  # of a thread: a machine that was frozen meanwhile wakes everybody once
 CALLS = 5     # lines of strace for a thread: the wait as found, interrupted, begun anew, detached
 
 class Waiter:
@@ -97,6 +97,24 @@ def switches(pid):
             for line in open(f'/proc/{pid}/task/{tid}/status')
             if line.startswith('voluntary_ctxt_switches')}
 
+def look(pid): # each thread's state and context switches, the voluntary ones and the others
+    return {tid: [line for line in open(f'/proc/{pid}/task/{tid}/status')
+                  if line.startswith('State') or 'ctxt_switches' in line]
+            for tid in os.listdir(f'/proc/{pid}/task')}
+
+# Until for a second nobody has run: each has come to its wait, and `run`, which looks for deadlocks
+# for a while after others have run, has nothing to look for.
+def settle(pids):
+    before = None
+    for _ in range(30):
+        now = {pid: look(pid) for pid in pids}
+        if now == before and all('S (sleeping)' in lines[0]
+                                 for threads in now.values() for lines in threads.values()):
+            return
+        before = now
+        time.sleep(1)
+    sys.exit(f'somebody never rests: {before}, then {now}')
+
 def strace(pids):
     command = ['strace', '-f', '-qq', '-o', work + '/calls']
     for pid in pids:
@@ -119,10 +137,13 @@ crowd = {waiter.process.pid: waiter.kind for waiter in measured}
 # The command that watches over all of them.
 if open(f'/proc/{os.getppid()}/comm').read() == 'sockrig\n':
     crowd[os.getppid()] = 'sockrig run'
+everybody = [*crowd, *(waiter.process.pid for waiter in counted)]
+settle(everybody)
 tracer = strace([waiter.process.pid for waiter in counted])
 while tracer.poll() is None and any('TracerPid:\t0\n' in open(f'/proc/{w.process.pid}/status')
                                     for w in counted):
     os.sched_yield()
+settle(everybody)
 before = {pid: (cpu_ticks(pid), switches(pid)) for pid in crowd}
 time.sleep(seconds)
 after = {pid: (cpu_ticks(pid), switches(pid)) for pid in crowd}
