@@ -4,6 +4,7 @@
 #include "interpret/types.h"
 
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -96,10 +97,14 @@ static const struct field rlimit_fields[] = {
 };
 const struct type type_rlimit = TYPE(rlimit, rlimit_fields);
 
+/* Of AF_UNIX and of AF_VSOCK, over each other. */
 static const struct field sockaddr_fields[] = {
     { "sa_family", offsetof(struct sockaddr_un, sun_family), sizeof(sa_family_t), false,
       ROLE_NUMBER, IN, ASKED, NULL },
     FIELD(struct sockaddr_un, sun_path, ROLE_TEXT, IN, ASKED, NULL),
+    NUMBER(struct sockaddr_vm, svm_port, IN, ASKED),
+    NUMBER(struct sockaddr_vm, svm_cid, IN, ASKED),
+    NUMBER(struct sockaddr_vm, svm_flags, IN, ASKED),
 };
 const struct type type_sockaddr = TYPE(sockaddr_un, sockaddr_fields);
 
