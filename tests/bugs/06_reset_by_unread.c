@@ -20,7 +20,7 @@ static void *serve(void *argument)
     char request[256];
     size_t size = 0;
 
-    work_us(300); /* accepts, starts a thread, logs ... */
+    work_us(1500); /* accepts, starts a thread, logs ... */
     do {
         ssize_t count = read(fd, request + size, sizeof(request) - size);
 

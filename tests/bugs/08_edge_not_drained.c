@@ -18,7 +18,7 @@ static void send_records(int fd)
 
     for (char i = 0; i < RECORDS; i++) {
         MUST(send(fd, &i, 1, 0) == 1);
-        work_us(1000); /* makes the next one */
+        work_us(4000); /* makes the next one */
     }
     MUST(read(fd, &answer, 1) == 1); /* the receiver has them all */
     _exit(0);

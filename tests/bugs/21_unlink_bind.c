@@ -48,15 +48,17 @@ int main(void)
 {
     char folder[] = "/tmp/bug21.XXXXXX";
     int release[2];
+    int looked[2];
     int status;
     int servers = 0;
     pid_t children[2];
+    char bytes[2];
     char byte;
 
     MUST(mkdtemp(folder));
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/server", folder);
     snprintf(lock_path, sizeof(lock_path), "%s.lock", address.sun_path);
-    MUST(pipe(release) == 0);
+    MUST(pipe(release) == 0 && pipe(looked) == 0);
     for (int i = 0; i < 2; i++) {
         children[i] = fork();
         MUST(children[i] >= 0);
@@ -65,13 +67,15 @@ int main(void)
 
             close(release[1]);
             server = become_server() >= 0;
+            MUST(write_all(looked[1], "", 1));
             while (read(release[0], &byte, 1) < 0 && errno == EINTR) /* the other has looked */
                 ;
             _exit(server ? 10 : 0);
         }
         work_us(3000); /* the second is started a little later */
     }
-    work_us(20000);
+    close(looked[1]);
+    MUST(read_all(looked[0], bytes, 2) == 2);
     close(release[1]);
     for (int i = 0; i < 2; i++) {
         MUST(waitpid(children[i], &status, 0) == children[i] && WIFEXITED(status));
