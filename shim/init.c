@@ -5,6 +5,7 @@
  * allocated. Under `sockrig run`, and in an image that one of us has exec'd, the arena is attached
  * and the table rebuilt from what the kernel shows; otherwise nothing happens until the first pipe.
  */
+#include "finding.h"
 #include "process.h"
 #include "route.h"
 #include "shim.h"
@@ -81,7 +82,15 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 
 __attribute__((destructor)) static void end(void)
 {
-    if (shim.bare && session_attached()) {
-        report_write();
+    struct emu_task *self;
+
+    if (!shim.bare || !session_attached()) {
+        return;
     }
+    self = shim.tracks ? route_enter() : NULL;
+    if (self) {
+        emu_track_exit(self);
+        route_exit(self);
+    }
+    report_write();
 }

@@ -6,6 +6,8 @@
  */
 #include "wrap.h"
 
+#include "finding.h"
+
 #include <limits.h>
 #include <linux/close_range.h>
 
@@ -20,12 +22,30 @@ static int close_recorded(int fd)
     if (self) {
         emu_trace_enter(self, EMU_CALL_close, words, &open);
         self->records = false; /* its number becomes free: that is all that there is to say */
-        emu_fd_invalidate(self, fd);
+        emu_track_closed_known(self, fd);
         self->records = true;
         route_exit(self);
     }
     result = NATIVE1(SYS_close, fd);
     route_answer(&open, result);
+    return result;
+}
+
+/* Of what the emulator doesn't serve, where numbers are tracked. */
+static int close_tracked(int fd)
+{
+    bool known = emu_fd_is_known(fd);
+    struct emu_task *self = known ? route_enter() : NULL;
+    int result;
+
+    if (self) {
+        emu_track_closed_known(self, fd);
+        route_exit(self);
+    }
+    result = NATIVE1(SYS_close, fd);
+    if (result == 0 && !known && !route_in_spawned_child()) {
+        emu_track_closed_native(fd);
+    }
     return result;
 }
 
@@ -50,6 +70,9 @@ int wrap_close(int fd)
     if (EMU_UNLIKELY(shim_thread.task.records) && emu_fd_is_known(fd)) {
         return close_recorded(fd);
     }
+    if (EMU_UNLIKELY(shim.tracks)) {
+        return close_tracked(fd);
+    }
     session_new_fd(fd); /* a native entry of this number ends too */
     return NATIVE1(SYS_close, fd);
 }
@@ -65,8 +88,8 @@ int wrap_close_nocancel(int fd)
     return result;
 }
 
-/* One part of a range, which holds no hidden descriptor. */
-static long close_part(unsigned int first, unsigned int last, int flags)
+/* One part of a range, which holds no hidden descriptor. `quiet`: the whole is recorded. */
+static long close_part(unsigned int first, unsigned int last, int flags, bool quiet)
 {
     struct emu_trace_open kernels;
     bool is_open = false;
@@ -76,8 +99,12 @@ static long close_part(unsigned int first, unsigned int last, int flags)
         struct emu_task *self = route_enter();
 
         if (self) {
-            int64_t result = EMULATE(close_range, first, last, flags);
+            bool records = self->records;
+            int64_t result;
 
+            self->records = records && !quiet;
+            result = EMULATE(close_range, first, last, flags);
+            self->records = records;
             is_open = route_take_open(self, &kernels);
             route_exit(self);
             if (result != EMU_NATIVE) {
@@ -108,22 +135,48 @@ static unsigned int next_hidden(unsigned int first, unsigned int last)
     return lowest;
 }
 
-static long close_around_hidden(unsigned int first, unsigned int last, int flags)
+static long close_parts(unsigned int first, unsigned int last, int flags, bool quiet)
 {
     unsigned int hidden;
 
-    if (first > last) {
-        return -EINVAL;
-    }
     while ((hidden = next_hidden(first, last)) != UINT_MAX) {
-        long result = hidden > first ? close_part(first, hidden - 1, flags) : 0;
+        long result = hidden > first ? close_part(first, hidden - 1, flags, quiet) : 0;
 
         if (result < 0 || hidden == last) {
             return result;
         }
         first = hidden + 1;
     }
-    return close_part(first, last, flags);
+    return close_part(first, last, flags, quiet);
+}
+
+/* In parts it is one call all the same: a recording has it with the guest's arguments. */
+static long close_around_hidden(unsigned int first, unsigned int last, int flags)
+{
+    const uint64_t words[] = { first, last, (uint64_t)flags };
+    struct emu_trace_open open;
+    struct emu_task *self;
+    long result;
+
+    if (first > last) {
+        return -EINVAL;
+    }
+    if (EMU_LIKELY(!shim_thread.task.records) || next_hidden(first, last) == UINT_MAX) {
+        return close_parts(first, last, flags, false);
+    }
+    self = route_enter();
+    if (!self) {
+        return close_parts(first, last, flags, false);
+    }
+    emu_trace_enter(self, EMU_CALL_close_range, words, &open);
+    route_exit(self);
+    result = close_parts(first, last, flags, true);
+    self = route_enter();
+    if (self) {
+        emu_trace_leave(self, &open, result);
+        route_exit(self);
+    }
+    return result;
 }
 
 int wrap_close_range(unsigned int first, unsigned int last, int flags)
@@ -162,7 +215,7 @@ int wrap_dup(int fd)
     } else if (session_hides(fd) && !route_in_spawned_child()) {
         return route_error(-EBADF);
     }
-    return session_new_fd(PLAIN(RAW1(SYS_dup, fd)));
+    return session_new_fd(PLAIN_ON(fd, SYS_dup, RAW1(SYS_dup, fd)));
 }
 
 /*
@@ -186,7 +239,7 @@ int wrap_dup2(int fd, int target)
     net_give_if_standard(fd, target);
     ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), EMULATE(dup2, fd, target),
           fd == target ? PLAIN(RAW2(SYS_dup2, fd, target))
-                       : session_new_fd(PLAIN(RAW2(SYS_dup2, fd, target))));
+                       : session_new_fd(PLAIN_ON(fd, SYS_dup2, RAW2(SYS_dup2, fd, target))));
 }
 
 int wrap_dup3(int fd, int target, int flags)
@@ -198,7 +251,7 @@ int wrap_dup3(int fd, int target, int flags)
     }
     net_give_if_standard(fd, target);
     ROUTE(emu_fd_is_known(fd) || emu_fd_is_known(target), EMULATE(dup3, fd, target, flags),
-          session_new_fd(PLAIN(RAW3(SYS_dup3, fd, target, flags))));
+          session_new_fd(PLAIN_ON(fd, SYS_dup3, RAW3(SYS_dup3, fd, target, flags))));
 }
 
 static int native_fcntl(int fd, int command, unsigned long argument)
@@ -211,7 +264,9 @@ static int native_fcntl(int fd, int command, unsigned long argument)
     case F_OFD_SETLKW: return NATIVE3(SYS_fcntl, fd, command, argument);
     case F_DUPFD:
     case F_DUPFD_CLOEXEC: return session_new_fd(PLAIN(RAW3(SYS_fcntl, fd, command, argument)));
-    default: return PLAIN(RAW3(SYS_fcntl, fd, command, argument));
+    case F_GETFD: /* like these two, shells ask so whether there is such a descriptor */
+    case F_GETFL: return PLAIN(RAW3(SYS_fcntl, fd, command, argument));
+    default: return PLAIN_ON(fd, SYS_fcntl, RAW3(SYS_fcntl, fd, command, argument));
     }
 }
 
@@ -277,7 +332,7 @@ int wrap_ioctl_word(int fd, unsigned long request, unsigned long argument)
 {
     ROUTE(emu_fd_is_emulated(fd) || EMU_UNLIKELY(records_known(fd)),
           EMULATE(ioctl, fd, request, (void *)argument),
-          PLAIN(RAW3(SYS_ioctl, fd, request, argument)));
+          PLAIN_ON(fd, SYS_ioctl, RAW3(SYS_ioctl, fd, request, argument)));
 }
 
 int wrap_ioctl(int fd, unsigned long request, ...)

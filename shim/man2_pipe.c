@@ -38,7 +38,7 @@ int pipe_from(int fds[2], int flags, const void *caller)
     struct emu_task *self = ours ? route_enter_from(caller) : NULL;
 
     if (self) {
-        int64_t result = EMULATE(pipe2, fds, flags);
+        int64_t result = EMULATE_FROM(caller, pipe2, fds, flags);
 
         if (result != EMU_NATIVE) {
             return created(self, fds, result);

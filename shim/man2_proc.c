@@ -7,6 +7,7 @@
  */
 #include "real.h"
 
+#include "finding.h"
 #include "host.h"
 #include "process.h"
 #include "reaper.h"
@@ -314,6 +315,7 @@ void wrap_exit_now(int status)
         if (self) {
             route_set_ending();
             emu_trace_exit(self, true, status);
+            emu_track_exit(self);
             emu_process_exit(self);
         }
     }

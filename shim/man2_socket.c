@@ -42,7 +42,7 @@ int socket_from(int domain, int type, int protocol, const void *caller)
     struct emu_task *self = enter_to_make(domain, caller);
 
     if (self) {
-        int64_t result = EMULATE(socket, domain, type, protocol);
+        int64_t result = EMULATE_FROM(caller, socket, domain, type, protocol);
 
         if (result != EMU_NATIVE) {
             if (result >= 0 && emu_fd_is_emulated((int)result)) {
@@ -68,7 +68,7 @@ int socketpair_from(int domain, int type, int protocol, int fds[2], const void *
     int result;
 
     if (self) {
-        int64_t answer = EMULATE(socketpair, domain, type, protocol, fds);
+        int64_t answer = EMULATE_FROM(caller, socketpair, domain, type, protocol, fds);
 
         if (answer != EMU_NATIVE) {
             if (answer >= 0) {
@@ -121,12 +121,14 @@ int wrap_socketpair(int domain, int type, int protocol, int fds[2])
 
 int wrap_bind(int fd, const struct sockaddr *address, socklen_t size)
 {
-    NAMED(fd, EMULATE(bind, fd, address, size), PLAIN(RAW3(SYS_bind, fd, address, size)));
+    NAMED(fd, EMULATE(bind, fd, address, size),
+          PLAIN_ON(fd, SYS_bind, RAW3(SYS_bind, fd, address, size)));
 }
 
 int wrap_listen(int fd, int backlog)
 {
-    NAMED(fd, EMULATE(listen, fd, backlog), PLAIN(RAW2(SYS_listen, fd, backlog)));
+    NAMED(fd, EMULATE(listen, fd, backlog),
+          PLAIN_ON(fd, SYS_listen, RAW2(SYS_listen, fd, backlog)));
 }
 
 int wrap_connect(int fd, const struct sockaddr *address, socklen_t size)
@@ -179,8 +181,8 @@ static long native_accept(int fd, struct sockaddr *address, socklen_t *size, int
 static long native_name(int fd, bool peer, struct sockaddr *address, socklen_t *size)
 {
     socklen_t room = room_of(address, size);
-    long result = peer ? PLAIN(RAW3(SYS_getpeername, fd, address, size))
-                       : PLAIN(RAW3(SYS_getsockname, fd, address, size));
+    long result = peer ? PLAIN_ON(fd, SYS_getpeername, RAW3(SYS_getpeername, fd, address, size))
+                       : PLAIN_ON(fd, SYS_getsockname, RAW3(SYS_getsockname, fd, address, size));
 
     return show_name(result, fd, peer, address, size, room);
 }
@@ -210,19 +212,20 @@ int wrap_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 
 int wrap_shutdown(int fd, int how)
 {
-    ROUTE(emu_fd_is_emulated(fd), EMULATE(shutdown, fd, how), PLAIN(RAW2(SYS_shutdown, fd, how)));
+    ROUTE(emu_fd_is_emulated(fd), EMULATE(shutdown, fd, how),
+          PLAIN_ON(fd, SYS_shutdown, RAW2(SYS_shutdown, fd, how)));
 }
 
 int wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
     ROUTE(emu_fd_is_known(fd), EMULATE(getsockopt, fd, level, name, value, size),
-          PLAIN(RAW5(SYS_getsockopt, fd, level, name, value, size)));
+          PLAIN_ON(fd, SYS_getsockopt, RAW5(SYS_getsockopt, fd, level, name, value, size)));
 }
 
 int wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
     ROUTE(emu_fd_is_known(fd), EMULATE(setsockopt, fd, level, name, value, size),
-          PLAIN(RAW5(SYS_setsockopt, fd, level, name, value, size)));
+          PLAIN_ON(fd, SYS_setsockopt, RAW5(SYS_setsockopt, fd, level, name, value, size)));
 }
 
 #define SYMBOLS_SOCKET

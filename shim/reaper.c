@@ -314,7 +314,9 @@ void reaper_main(void)
     emu_session_forget_table();
     emu_task_enter(&task, &process);
     if (take_role()) {
+        emu_watcher_join(&process, &task);
         watch(&task);
+        emu_watcher_leave(&task);
     } else {
         emu_session_set_reaper(0, 0);
     }

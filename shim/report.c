@@ -6,6 +6,7 @@
  * stays. One event a line:
  *
  *     refused socket family 40 type 1 errno 95 x2  server[517] server+0x1234
+ *     double-close x1  server[517] fd 5 made server+0x120 closed server+0x1300 used server+0x1400
  *     record lost 17 errno 28
  *     left 0 objects, 1 processes
  *
@@ -13,6 +14,7 @@
  */
 #include "shim.h"
 
+#include "finding.h"
 #include "raw.h"
 
 #include <fcntl.h>
@@ -82,6 +84,51 @@ static size_t format(const struct emu_report *entry, char *ret_line)
     return (size_t)(at - ret_line);
 }
 
+static const char *const finding_kinds[] = {
+    [EMU_FINDING_OPEN] = "open",
+    [EMU_FINDING_UNREAD] = "unread",
+    [EMU_FINDING_DOUBLE_CLOSE] = "double-close",
+    [EMU_FINDING_USE_AFTER_CLOSE] = "use-after-close",
+    [EMU_FINDING_SIGPIPE] = "sigpipe",
+};
+
+/* The innermost frame of a site. */
+static char *put_site(char *at, const char *name, uint32_t number)
+{
+    const struct emu_site *site = emu_site_get(number);
+    const char *path = site ? emu_image_path((uint32_t)(site->frames[0] >> EMU_FRAME_SHIFT)) : NULL;
+    const char *slash = path ? strrchr(path, '/') : NULL;
+
+    if (!path) {
+        return at;
+    }
+    at = put(at, name, 16);
+    at = put(at, slash ? slash + 1 : path, 72);
+    return put_hex(at, site->frames[0] & ((1ull << EMU_FRAME_SHIFT) - 1));
+}
+
+static size_t format_finding(const struct emu_finding *finding, char *ret_line)
+{
+    char *at = put(ret_line, finding_kinds[finding->kind], 16);
+
+    at = put_number(at, " x", finding->count);
+    at = put(at, "  ", 2);
+    at = put(at, finding->program, sizeof finding->program);
+    at = put_number(at, "[", finding->pid);
+    at = put(at, "]", 1);
+    if (finding->fd >= 0) {
+        at = put_number(at, " fd ", finding->fd);
+    }
+    if (finding->bytes > 0) {
+        at = put_number(at, " bytes ", (long)finding->bytes);
+    }
+    at = put_site(at, " made ", finding->made);
+    at = put_site(at, " closed ", finding->closed);
+    at = put_site(at, " used ", finding->used);
+    *at++ = '\n';
+    return (size_t)(at - ret_line);
+}
+
 /* What there is now; who writes it is one of the processes. */
 static size_t format_left(char *ret_line)
 {
@@ -118,6 +165,7 @@ void report_write(void)
 {
     char name[PATH_MAX];
     char line[LINE_SIZE];
+    const struct emu_finding *finding;
     const struct emu_report *entry;
     long size = 0;
     long written;
@@ -132,6 +180,10 @@ void report_write(void)
     }
     for (uint32_t i = 0; (entry = emu_report_get(i)) != NULL; i++) {
         written = RAW4(SYS_pwrite64, fd, line, format(entry, line), size);
+        size += written > 0 ? written : 0;
+    }
+    for (uint32_t i = 0; (finding = emu_finding_get(i)) != NULL; i++) {
+        written = RAW4(SYS_pwrite64, fd, line, format_finding(finding, line), size);
         size += written > 0 ? written : 0;
     }
     written = RAW4(SYS_pwrite64, fd, line, format_recording(line), size);

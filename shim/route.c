@@ -3,9 +3,11 @@
  */
 #include "route.h"
 
+#include "finding.h"
 #include "host.h"
 #include "real.h"
 #include "shim.h"
+#include "site.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,6 +27,20 @@ long route_error(long negative_errno)
 {
     errno = (int)-negative_errno;
     return -1;
+}
+
+/* Calls whose first argument is no descriptor, or that only ask whether it is one. */
+static bool tells_nothing(long number)
+{
+    return number == SYS_select || number == SYS_pselect6;
+}
+
+long route_failed(long number, long fd, long negative_errno)
+{
+    if (negative_errno == -EBADF && emu_track_is_on() && !tells_nothing(number)) {
+        site_bad_fd((int)fd, number);
+    }
+    return route_error(negative_errno);
 }
 
 bool route_in_spawned_child(void)
@@ -126,12 +142,31 @@ void route_forget_wait(struct shim_thread *thread, const void *frame)
     }
 }
 
+/* Whether SIGPIPE ends the process: it is neither handled nor ignored nor blocked. */
+static bool sigpipe_kills(void)
+{
+    uint64_t mask = 0;
+    struct {
+        void *handler;
+        uint64_t rest[3];
+    } action = { NULL, { 0 } }; /* the kernel's, not libc's */
+
+    RAW4(SYS_rt_sigaction, SIGPIPE, NULL, &action, sizeof mask);
+    RAW4(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+    return action.handler == NULL && !(mask >> (SIGPIPE - 1) & 1);
+}
+
 /* SIGPIPE as the kernel sends it: to this thread, from itself (pipe_write, send_sig). */
-static void raise_sigpipe(void)
+static void raise_sigpipe(struct emu_task *self)
 {
     siginfo_t info;
     long pid = RAW0(SYS_getpid);
 
+    if (emu_track_is_on() && sigpipe_kills()) {
+        self->critical = 1;
+        emu_track_sigpipe(self);
+        self->critical = 0;
+    }
     memset(&info, 0, sizeof info);
     info.si_signo = SIGPIPE;
     info.si_code = SI_USER;
@@ -144,7 +179,7 @@ void route_leave_slow(struct emu_task *self, bool sigpipe)
 {
     if (sigpipe) {
         self->sigpipe = false;
-        raise_sigpipe();
+        raise_sigpipe(self);
     }
     if (self->signals_put_off) {
         signal_deliver(self);
@@ -212,10 +247,10 @@ static void close_cancel(struct open_cancel *open)
 long route_cancellable(long number, long a, long b, long c, long d, long e, long f)
 {
     if (shim_thread.no_cancel || atomic_load(&shim.state) == SHIM_BOOT) {
-        return route_result(raw_call6(number, a, b, c, d, e, f));
+        return route_result_of(number, a, raw_call6(number, a, b, c, d, e, f));
     }
     WITH_CANCEL_OPEN(open);
-    return route_result(raw_call6(number, a, b, c, d, e, f));
+    return route_result_of(number, a, raw_call6(number, a, b, c, d, e, f));
 }
 
 /* Not inlined: the unwinder finds what to undo by the place of a call, not of an instruction. */
@@ -310,13 +345,15 @@ int route_poll(struct emu_task *self, struct pollfd *fds, nfds_t count, int64_t 
 void route_call_site(struct emu_task *self, char *ret_module, size_t module_size,
                      uint64_t *ret_offset)
 {
+    const void *caller;
     Dl_info info;
     const char *name;
     size_t length;
 
     ret_module[0] = 0;
     *ret_offset = 0;
-    if (!self->caller || dladdr(self->caller, &info) == 0 || !info.dli_fname) {
+    caller = self->caller && !site_is_own(self->caller) ? self->caller : site_caller();
+    if (!caller || dladdr(caller, &info) == 0 || !info.dli_fname) {
         return;
     }
     name = strrchr(info.dli_fname, '/');
@@ -325,5 +362,5 @@ void route_call_site(struct emu_task *self, char *ret_module, size_t module_size
     length = length < module_size ? length : module_size - 1;
     memcpy(ret_module, name, length);
     ret_module[length] = 0;
-    *ret_offset = (uint64_t)((const char *)self->caller - (const char *)info.dli_fbase);
+    *ret_offset = (uint64_t)((const char *)caller - (const char *)info.dli_fbase);
 }

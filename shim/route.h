@@ -59,6 +59,9 @@ extern __thread struct shim_thread shim_thread __attribute__((tls_model("initial
 /* Writes errno. Returns -1. */
 long route_error(long negative_errno);
 
+/* The same for what the kernel has answered to call `number` on descriptor `fd`: findings. */
+long route_failed(long number, long fd, long negative_errno);
+
 /* Slow parts of what follows. */
 bool route_prepare(struct shim_thread *thread);
 void route_forget_wait(struct shim_thread *thread, const void *frame);
@@ -109,6 +112,12 @@ static inline struct emu_task *route_enter_from(const void *caller)
     return self;
 }
 
+/* Where the guest called from, if the wrapper was called from `caller`. */
+static inline const void *route_caller(const void *caller)
+{
+    return EMU_UNLIKELY(shim_thread.trapped != NULL) ? shim_thread.trapped : caller;
+}
+
 /* Lets handlers run again. */
 static inline void route_exit(struct emu_task *self)
 {
@@ -135,11 +144,18 @@ static inline long route_result(long result)
     return EMU_UNLIKELY((unsigned long)result > -4096ul) ? route_error(result) : result;
 }
 
+/* The same of a call on a descriptor. */
+static inline long route_result_of(long number, long fd, long result)
+{
+    return EMU_UNLIKELY((unsigned long)result > -4096ul) ? route_failed(number, fd, result)
+                                                         : result;
+}
+
 /* A raw call that is a cancellation point when there are threads. */
 static inline long route_native3(long number, long a, long b, long c)
 {
     if (EMU_LIKELY(__libc_single_threaded)) {
-        return route_result(raw_call3(number, a, b, c));
+        return route_result_of(number, a, raw_call3(number, a, b, c));
     }
     return route_cancellable(number, a, b, c, 0, 0, 0);
 }
@@ -147,7 +163,7 @@ static inline long route_native3(long number, long a, long b, long c)
 static inline long route_native6(long number, long a, long b, long c, long d, long e, long f)
 {
     if (EMU_LIKELY(__libc_single_threaded)) {
-        return route_result(raw_call6(number, a, b, c, d, e, f));
+        return route_result_of(number, a, raw_call6(number, a, b, c, d, e, f));
     }
     return route_cancellable(number, a, b, c, d, e, f);
 }
@@ -164,6 +180,9 @@ static inline long route_native6(long number, long a, long b, long c, long d, lo
 
 /* A raw call that is none. */
 #define PLAIN(raw) route_result(raw)
+
+/* The same for one on a descriptor, by its number. */
+#define PLAIN_ON(fd, number, raw) route_result_of((number), (fd), (raw))
 
 /*
  * Asynchronous cancellation would unwind a call from inside its critical part. While a thread is
@@ -201,29 +220,39 @@ static inline void route_cancel_point(void)
 
 /*
  * A call of the guest's that the emulator serves, in a wrapper where `self` is the task: all of
- * them are made through this, for it is where a recording hooks in. The arguments are plain names.
+ * them are made through this, for it is where a recording and faults hook in. The arguments are
+ * plain names. `caller` is where the guest called from.
  */
-#define EMULATE(name, ...)                                          \
-    ({                                                              \
-        struct emu_trace_open open_;                                \
-        int64_t answer_;                                            \
-        bool records_ = self->records;                              \
-        if (EMU_UNLIKELY(records_)) {                               \
-            const uint64_t words_[] = { WORDS(__VA_ARGS__) };       \
-            emu_trace_enter(self, EMU_CALL_##name, words_, &open_); \
-        }                                                           \
-        if (EMU_UNLIKELY(self->faults)) {                           \
-            emu_fault_pause(self);                                  \
-        }                                                           \
-        answer_ = emu_##name(self, __VA_ARGS__);                    \
-        if (EMU_UNLIKELY(records_)) {                               \
-            emu_trace_leave(self, &open_, answer_);                 \
-        }                                                           \
-        if (EMU_UNLIKELY(self->faults)) {                           \
-            emu_fault_pause(self);                                  \
-        }                                                           \
-        answer_;                                                    \
+#define EMULATE_FROM(caller, name, ...)                                                           \
+    ({                                                                                            \
+        struct emu_trace_open open_;                                                              \
+        struct emu_fault_call fault_;                                                             \
+        int64_t answer_;                                                                          \
+        bool records_ = self->records;                                                            \
+        bool faults_ = self->faults;                                                              \
+        bool goes_ = true;                                                                        \
+        if (EMU_UNLIKELY(records_)) {                                                             \
+            const uint64_t words_[] = { WORDS(__VA_ARGS__) };                                     \
+            emu_trace_enter(self, EMU_CALL_##name, words_, &open_);                               \
+        }                                                                                         \
+        if (EMU_UNLIKELY(faults_)) {                                                              \
+            const uint64_t words_[] = { WORDS(__VA_ARGS__) };                                     \
+            goes_ = emu_fault_begin(self, EMU_CALL_##name, words_, route_caller(caller), &fault_, \
+                                    &answer_);                                                    \
+        }                                                                                         \
+        if (EMU_LIKELY(goes_)) {                                                                  \
+            answer_ = emu_##name(self, __VA_ARGS__);                                              \
+        }                                                                                         \
+        if (EMU_UNLIKELY(records_)) {                                                             \
+            emu_trace_leave(self, &open_, answer_);                                               \
+        }                                                                                         \
+        if (EMU_UNLIKELY(faults_)) {                                                              \
+            const uint64_t words_[] = { WORDS(__VA_ARGS__) };                                     \
+            emu_fault_end(self, EMU_CALL_##name, words_, &fault_, answer_);                       \
+        }                                                                                         \
+        answer_;                                                                                  \
     })
+#define EMULATE(name, ...) EMULATE_FROM(__builtin_return_address(0), name, __VA_ARGS__)
 
 /*
  * The recording of a call that EMULATE() has begun, and that the kernel is to answer. take: true

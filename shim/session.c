@@ -8,9 +8,11 @@
 #include "shim.h"
 
 #include "base.h"
+#include "finding.h"
 #include "host.h"
 #include "reaper.h"
 #include "route.h"
+#include "site.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +63,7 @@ static void set_hooks(void)
     shim.process.call = route_call;
     shim.process.deliver = signal_deliver;
     shim.process.call_site = route_call_site;
+    shim.process.site = site_take;
     shim.process.unwatched = reaper_take_over;
 }
 
@@ -97,6 +100,8 @@ static int join(void)
     if (rc == 0) {
         rc = emu_process_rebuild(&thread->task);
         rc = rc < 0 ? 0 : rc;
+        emu_track_begin(&thread->task);
+        shim.tracks = emu_track_is_on();
     }
     thread->task.critical = 0;
     shim.process.pid = (int32_t)RAW0(SYS_getpid);
@@ -296,6 +301,7 @@ static void record(void)
 static bool make(void)
 {
     struct emu_options options;
+    char report[PATH_MAX];
     int fd = emu_session_create();
 
     if (fd < 0) {
@@ -308,6 +314,7 @@ static bool make(void)
     note_files();
     emu_session_get_options(&options);
     read_options(&options);
+    options.track = session_word("report=", report);
     emu_session_set_options(&options);
     record();
     return join() >= 0;

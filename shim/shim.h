@@ -29,6 +29,7 @@ struct shim {
     bool net;          /* libc's entries are redirected */
     bool sud;          /* every system call that isn't ours is caught (sud.h) */
     bool audit;        /* ... and listed */
+    bool tracks;       /* descriptors' numbers are tracked: finding.h */
     bool clones;       /* the guest has made children that end with another signal than SIGCHLD */
     struct emu_process process;
     struct emu_hidden hidden; /* descriptors that the guest must not see */

@@ -211,6 +211,9 @@ static void run_guest(struct shim_thread *thread, uint64_t action, int number, s
         emu_signal_info(info);
         note_handler(true, info, &open);
     }
+    if (EMU_UNLIKELY(thread->task.faults) && route_is_known(thread)) {
+        emu_fault_handler(&thread->task);
+    }
     call_guest(action, number, info, context);
     if (EMU_UNLIKELY(records)) {
         note_handler(false, info, &open);

@@ -65,15 +65,24 @@ const char run_options_help[] =
     "                              adopt the orphans meanwhile   [child]\n"
     "Stress\n"
     "  --squeeze                   everything as small as Linux allows\n"
-    "  --pipe-capacity SIZE        of new pipes: 4K to 1M, rounded as F_SETPIPE_SZ does\n"
-    "  --sock-buffer SIZE          SO_SNDBUF of new AF_UNIX sockets: 4608 at least; at most twice\n"
-    "                              /proc/sys/net/core/wmem_max\n"
-    "  --vsock-credit SIZE         of new AF_VSOCK sockets: bytes that may be unread   [256K]\n"
+    "  --pipe-capacity SIZE[@PLACE]   of new pipes: 1 to 1M, rounded as F_SETPIPE_SZ does; less\n"
+    "                              than 4K: smaller than Linux allows\n"
+    "  --sock-buffer SIZE[@PLACE]  SO_SNDBUF of new AF_UNIX sockets, at most twice\n"
+    "                              /proc/sys/net/core/wmem_max; less than 4608: one piece of so\n"
+    "                              many bytes, smaller than Linux allows\n"
+    "  --vsock-credit SIZE[@PLACE] of new AF_VSOCK sockets: bytes that may be unread   [256K]\n"
+    "  --backlog N[@PLACE]         the longest backlog that listen() can ask for; 0: one waits\n"
+    "                              @PLACE: of what is made there alone, repeatable: FUNCTION or\n"
+    "                              FILE.c:LINE of PROG, or with @FILE of that program or library;\n"
+    "                              NAME+0xOFFSET as reports name a call\n"
     "  --faults=none|legal|harsh   calls take longer, new pipes and buffers are small, waits are\n"
     "                              interrupted where a handler could: all that Linux may do\n"
     "                              itself, harsh: more often   [none]\n"
+    "  --inject EXPR               as strace's -e inject=EXPR: CALLS:WHAT[:WHAT...], WHAT:\n"
+    "                              error=E retval=N signal=S delay_enter=T delay_exit=T\n"
+    "                              when=F[..L][+[S]], and peer=close|reset byte=N p=0.01 fd=N\n"
+    "                              proc=GLOB budget=N; repeatable\n"
     "  --seed N                    what faults choose   [a new one for each run]\n"
-    "  --backlog N                 the longest backlog that listen() can ask for\n"
     "Watch\n"
     "  --timeout DUR               after 10ms, 30s, 5m, 1h (or seconds) say who waits for what,\n"
     "                              end all processes, and exit with 124\n"
@@ -86,8 +95,10 @@ const char run_options_help[] =
     "  --record-size SIZE          the recording stops, and PROG goes on, when it is so large:\n"
     "                              from 1M on   [1G]\n"
     "  --error-exitcode N          exit with N when something was found: a refused call or\n"
-    "                              program, a deadlock\n"
-    "  --report[=FILE]             all refusals, native sockets, switches, objects left\n"
+    "                              program, a deadlock, a descriptor closed twice or used after\n"
+    "                              its close, bytes that nobody read, death by SIGPIPE\n"
+    "  --suppressions FILE         which of these findings aren't wanted, a rule a line\n"
+    "  --report[=FILE]             all of this, native sockets, switches, what was left open\n"
     "  --json                      the report as JSON\n"
     "  --verify                    compare with the kernel when a process ends; 125: they differ\n"
     "  -v                          the report on stderr, even when there is nothing to say\n"
@@ -107,6 +118,7 @@ enum option_id {
     OPTION_AUDIT,
     OPTION_VERIFY,
     OPTION_SQUEEZE,
+    OPTION_INJECT,
     OPTION_SESSION,
     OPTION_BRIDGE,
     OPTION_HYBRID,
@@ -116,6 +128,7 @@ enum option_id {
     OPTION_HANG_TIMEOUT,
     OPTION_SANDBOX,
     OPTION_ERROR_EXITCODE,
+    OPTION_SUPPRESSIONS,
     OPTION_ON_DEADLOCK,
     OPTION_RECORD,
     OPTION_REPORT,
@@ -139,6 +152,7 @@ static const struct option long_options[] = {
     { "backlog", required_argument, NULL, OPTION_CORE },
     { "faults", required_argument, NULL, OPTION_CORE },
     { "seed", required_argument, NULL, OPTION_CORE },
+    { "inject", required_argument, NULL, OPTION_INJECT },
     { "host-unix", required_argument, NULL, OPTION_CORE },
     { "exclude-caller", required_argument, NULL, OPTION_CORE },
     { "squeeze", no_argument, NULL, OPTION_SQUEEZE },
@@ -153,6 +167,7 @@ static const struct option long_options[] = {
     { "hang-timeout", required_argument, NULL, OPTION_HANG_TIMEOUT },
     { "sandbox", no_argument, NULL, OPTION_SANDBOX },
     { "error-exitcode", required_argument, NULL, OPTION_ERROR_EXITCODE },
+    { "suppressions", required_argument, NULL, OPTION_SUPPRESSIONS },
     { "on-deadlock", required_argument, NULL, OPTION_ON_DEADLOCK },
     { "record", required_argument, NULL, OPTION_RECORD },
     { "record-bytes", required_argument, NULL, OPTION_CORE },
@@ -192,19 +207,71 @@ static const struct {
     const char *name;
     const char *text;
 } hints[] = {
-    { "pipe-capacity", "give 4K to 1M" },
-    { "vsock-credit", "give a size from 128 on, as 4K or 256K" },
-    { "backlog", "give a number from 1 on" },
+    { "pipe-capacity", "give 1 to 1M, of all pipes or as 1@proxy.c:88 or 4K@start_child" },
+    { "vsock-credit", "give a size from 2 on, as 4K or 256K@connect_peer" },
+    { "backlog", "give a number from 0 on, as 3 or 0@server.c:20" },
     { "record-bytes", "give a size from 16 to 32K" },
     { "record-size", "give a size from 1M on, as 64M or 4G" },
     { "host-unix", "give allow, deny, or a pattern as /run/*, shorter than 108 bytes" },
     { "exclude-caller", "give a pattern as libcheck.so* or /opt/*, shorter than 128 bytes" },
-    { "sock-buffer", "give a size from 4608 on, as 8K or 1M" },
+    { "sock-buffer", "give a size from 1 on, as 8K or 100@proxy.c:88" },
     { "policy", "give FAMILY[/TYPE]=refuse, native or an errno, as inet/dgram=native" },
     { "unmodeled", "give refuse or native" },
     { "net", "give redirect, sud or off" },
     { "mmsg", "give linux or openbsd" },
 };
+
+static bool is_small_enough(const struct emu_options *options)
+{
+    for (uint32_t i = 0; i < options->place_count; i++) {
+        if (options->places[i].kind == EMU_CAPACITY_PIPE &&
+            options->places[i].size > PIPE_CAPACITY_MAX)
+            return false;
+    }
+    return options->pipe_capacity <= PIPE_CAPACITY_MAX;
+}
+
+/* A capacity of what is made at a place; false: `value` names none, or one that the core takes. */
+static bool is_of_place(const char *name, const char *value)
+{
+    static const char *const names[] = { "pipe-capacity", "sock-buffer", "vsock-credit",
+                                         "backlog" };
+    const char *sign = strchr(value, '@');
+    bool found = false;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        found |= strcmp(name, names[i]) == 0;
+    return found && sign != NULL && strstr(sign, "+0x") == NULL;
+}
+
+/* Its size is looked at now, its place when PROG's file is known. */
+static bool add_place(struct source *source, const char *name, const char *value)
+{
+    struct run_options *options = &source->options;
+    struct emu_options tried = { .place_count = 0 };
+    char *word = NULL;
+    char *trial = NULL;
+    bool right = false;
+
+    if (options->place_count == EMU_MAX_PLACES)
+        return complain(source, "--%s: at most %d places can be given", name, EMU_MAX_PLACES);
+    if (asprintf(&trial, "%s=%.*s@x+0x1", name, (int)strcspn(value, "@"), value) >= 0)
+        right = emu_options_parse(trial, &tried) == 0 && is_small_enough(&tried);
+    free(trial);
+    if (!right)
+        return false;
+    if (asprintf(&word, "%s=%s", name, value) < 0)
+        return false;
+    options->places[options->place_count++] = word;
+    return true;
+}
+
+static int most_of(const char *name)
+{
+    if (strcmp(name, "policy") == 0)
+        return EMU_MAX_POLICIES;
+    return strcmp(name, "exclude-caller") == 0 ? EMU_MAX_EXCLUDED : EMU_MAX_PLACES;
+}
 
 static bool parse_core_option(struct source *source, const char *name, const char *value)
 {
@@ -214,22 +281,36 @@ static bool parse_core_option(struct source *source, const char *name, const cha
         return complain(source, "--%s: the value is too long", name);
 
     struct emu_options options = source->options.emu;
-    const int error = emu_options_parse(word, &options);
-    if (error == 0 && options.pipe_capacity <= PIPE_CAPACITY_MAX) {
+    const bool of_place = is_of_place(name, value);
+    if (of_place && add_place(source, name, value))
+        return true;
+    const int error = of_place ? -EINVAL : emu_options_parse(word, &options);
+    if (error == 0 && is_small_enough(&options)) {
         source->options.emu = options;
         return true;
     }
-    switch (error) {
-    case -ENOSPC:
-        return complain(source, "--%s: at most %d can be given", name,
-                        strcmp(name, "policy") == 0 ? EMU_MAX_POLICIES : EMU_MAX_EXCLUDED);
-    default: break;
-    }
+    if (error == -ENOSPC)
+        return complain(source, "--%s: at most %d can be given", name, most_of(name));
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
         if (strcmp(name, hints[i].name) == 0)
             return complain(source, "bad value in --%s=%.200s: %s", name, value, hints[i].text);
     }
     return complain(source, "bad value in --%s=%.200s", name, value);
+}
+
+/* What can't be is refused with a finger on the place. */
+static bool add_injection(struct source *source, const char *value)
+{
+    struct emu_options *options = &source->options.emu;
+    struct emu_inject_problem problem;
+
+    if (options->inject_count == EMU_MAX_INJECTIONS)
+        return complain(source, "--inject: at most %d can be given", EMU_MAX_INJECTIONS);
+    if (emu_inject_parse(value, &options->inject[options->inject_count], &problem) != 0)
+        return complain(source, "bad value in --inject:\n  %.*s\n  %*s^ %s", EMU_INJECT_SIZE, value,
+                        (int)problem.at, "", problem.text);
+    options->inject_count++;
+    return true;
 }
 
 #define DURATION_MAX_NS 3000000000000000000 /* 95 years: fits into a time_t's arithmetic */
@@ -279,6 +360,17 @@ static bool set_error_exitcode(struct source *source, const char *value)
     if (value[0] < '0' || value[0] > '9' || *end != '\0' || code < 1 || code > 255)
         return complain(source, "bad value in --error-exitcode=%.200s: give 1 to 255", value);
     source->options.error_exitcode = (int)code;
+    return true;
+}
+
+static bool set_suppressions(struct source *source, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (copy == NULL)
+        return complain(source, "%s", strerror(errno));
+    free(source->options.suppressions);
+    source->options.suppressions = copy;
     return true;
 }
 
@@ -420,6 +512,7 @@ static bool apply(struct source *source, int id, const char *name, const char *v
     switch (id) {
     case OPTION_CORE: return parse_core_option(source, name, value);
     case OPTION_ALLOW_NATIVE: options->emu.allow_native = true; return true;
+    case OPTION_INJECT: return add_injection(source, value);
     case OPTION_SQUEEZE: return emu_options_parse("squeeze", &options->emu) == 0;
     case OPTION_AUDIT: return emu_options_parse("audit", &options->emu) == 0;
     case OPTION_VERIFY: options->emu.verify = true; return true;
@@ -432,6 +525,7 @@ static bool apply(struct source *source, int id, const char *name, const char *v
     case OPTION_HANG_TIMEOUT:
         return set_duration(source, "hang-timeout", value, &source->options.hang_ns);
     case OPTION_SANDBOX: source->options.sandbox = true; return true;
+    case OPTION_SUPPRESSIONS: return set_suppressions(source, value);
     case OPTION_ERROR_EXITCODE: return set_error_exitcode(source, value);
     case OPTION_ON_DEADLOCK: return set_on_deadlock(source, value);
     case OPTION_RECORD: return set_record(source, value);
@@ -566,6 +660,8 @@ void run_options_fini(struct run_options *options)
 {
     free(options->record);
     options->record = NULL;
+    free(options->suppressions);
+    options->suppressions = NULL;
     free(options->report_file);
     options->report_file = NULL;
     free(options->on_ready);
@@ -574,4 +670,6 @@ void run_options_fini(struct run_options *options)
     options->hybrid = NULL;
     while (options->bridge_count > 0)
         free(options->bridges[--options->bridge_count]);
+    while (options->place_count > 0)
+        free(options->places[--options->place_count]);
 }

@@ -27,6 +27,7 @@ struct run_options {
     uint64_t timeout_ns; /* --timeout; 0: none */
     uint64_t hang_ns;    /* --hang-timeout; 0: none */
     bool sandbox;        /* --sandbox */
+    char *suppressions;  /* --suppressions: a file; NULL: none; owned */
     int error_exitcode;  /* --error-exitcode: of a run with findings; 0: PROG's own */
     enum run_deadlock on_deadlock;
     const char *notify;   /* --notify: its form, as NOTIFY_SOCKET begins; NULL: not asked for */
@@ -36,12 +37,14 @@ struct run_options {
     uint32_t cid;                    /* --cid; 0: none */
     char *bridges[RUN_BRIDGES_MAX];  /* --bridge: as they were given; owned */
     size_t bridge_count;
+    char *places[EMU_MAX_PLACES]; /* NAME=SIZE@SITE[@FILE]: places_resolve(); owned */
+    size_t place_count;
     char *hybrid;   /* --hybrid: as it was given; NULL: none; owned */
     char **program; /* PROG ARG... NULL, inside the argv that was parsed */
 };
 
 /* Room for any message of run_options_parse(). */
-#define RUN_OPTIONS_MESSAGE 512
+#define RUN_OPTIONS_MESSAGE 1024
 
 /*
  * Parses run's own argv ("run", OPTIONS, "--", PROG, ARG...), after the words of `environment`

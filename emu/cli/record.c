@@ -83,6 +83,23 @@ int record_write_meta(const struct run_options *options, char *const *argv)
     return error;
 }
 
+void record_write_end(const struct run_options *options, pid_t pid, int status)
+{
+    char path[PATH_MAX];
+    struct timespec now;
+    FILE *file;
+
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", options->record, TRACE_ENDS_NAME) >=
+        sizeof path)
+        return;
+    file = fopen(path, "ae");
+    if (file == NULL)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    fprintf(file, "%d %d %lld%09ld\n", (int)pid, status, (long long)now.tv_sec, now.tv_nsec);
+    fclose(file);
+}
+
 void record_say(const struct run_options *options, bool full)
 {
     struct emu_trace_state state;

@@ -16,7 +16,7 @@ uint64_t repeat_choose_seed(const struct emu_options *options)
 {
     uint32_t chosen;
 
-    if (options->faults == EMU_FAULTS_NONE || options->seed != 0)
+    if (!emu_options_draw(options) || options->seed != 0)
         return options->seed;
     if (getrandom(&chosen, sizeof chosen, GRND_NONBLOCK) != sizeof chosen)
         chosen = (uint32_t)time(NULL); /* early in a machine's life */
@@ -46,7 +46,7 @@ static void print_word(const char *word, FILE *file)
 void repeat_print(char *const *argv, const struct run_options *options, FILE *file)
 {
     const char *environment = getenv("SOCKRIG_OPTIONS");
-    bool seeded = options->emu.faults == EMU_FAULTS_NONE;
+    bool seeded = !emu_options_draw(&options->emu);
 
     for (int i = 1; argv[i] != NULL && &argv[i] < options->program; i++)
         seeded |= strncmp(argv[i], "--seed", strlen("--seed")) == 0;

@@ -6,8 +6,9 @@
  *       to allow: --policy inet/dgram=native
  *     objects left: 0
  *
- * One section for each kind of event, in the order of `sections`; within one, the order in which
- * the events first happened. Scripts read this: names and order stay as they are.
+ * One section for each kind of event, in the order of `sections`, then findings (findings.c);
+ * within one, the order in which the events first happened. Scripts read this: names and order stay
+ * as they are.
  */
 #include "report.h"
 
@@ -15,6 +16,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "colour.h"
+#include "findings.h"
 
 struct section {
     enum emu_report_kind kind;
@@ -32,6 +36,7 @@ static const struct section sections[] = {
     { EMU_REPORT_NOBODY, "found nobody", "time", "times" },
     { EMU_REPORT_DISAGREE, "disagreed with the kernel about", "end", "ends" },
     { EMU_REPORT_LEFT, "left alone", "process", "processes" },
+    { EMU_REPORT_INJECTED, "injected", "fault", "faults" },
     { EMU_REPORT_NO_NET, "did without the net in", "process", "processes" },
     { EMU_REPORT_ESCAPED, "caught", "escaped call", "escaped calls" },
 };
@@ -56,10 +61,12 @@ void report_collect(struct report *ret_report, const struct report_before *befor
 
     ret_report->count = 0;
     ret_report->waits = NULL;
+    ret_report->findings = NULL;
     for (uint32_t i = 0; i < EMU_MAX_REPORTS && (entry = emu_report_get(i)) != NULL; i++) {
         struct emu_report *copy = &ret_report->entries[ret_report->count];
 
         *copy = *entry;
+        ret_report->lines[ret_report->count][0] = '\0';
         copy->count -= before->counts[i];
         ret_report->count += copy->count > 0;
     }
@@ -97,11 +104,30 @@ bool report_has_faults(const struct report *report)
            (report->left.processes == 0 && report_objects_left(report) > 0);
 }
 
+/* What was done to the call: --inject. */
+static void print_injected(const struct emu_report *entry, FILE *file)
+{
+    char name[REPORT_NAME];
+
+    switch (entry->family) {
+    case EMU_INJECT_ERROR: fprintf(file, " %s", report_errno_name(entry->error, name)); break;
+    case EMU_INJECT_RETVAL: fprintf(file, " = %d", entry->type); break;
+    case EMU_INJECT_SIGNAL: fprintf(file, " %s", report_signal_name(entry->type, name)); break;
+    case EMU_INJECT_CLOSE: fputs(" peer closed", file); break;
+    case EMU_INJECT_RESET: fputs(" peer reset", file); break;
+    default: fputs(" delayed", file); break;
+    }
+}
+
 /* What the call was about: a type of socket and an errno, or an address. */
 static void print_subject(const struct emu_report *entry, FILE *file)
 {
     char family[REPORT_NAME], type[REPORT_NAME], error[REPORT_NAME];
 
+    if (entry->kind == EMU_REPORT_INJECTED) {
+        print_injected(entry, file);
+        return;
+    }
     if (entry->kind == EMU_REPORT_NOBODY) {
         fprintf(file, " vsock %u:%u", (uint32_t)entry->type, (uint32_t)entry->error);
         return;
@@ -116,13 +142,15 @@ static void print_subject(const struct emu_report *entry, FILE *file)
         fprintf(file, " %s", report_errno_name(entry->error, error));
 }
 
-static void print_entry(const struct emu_report *entry, FILE *file)
+static void print_entry(const struct emu_report *entry, const char *line, FILE *file)
 {
     fprintf(file, "  %.*s", (int)sizeof entry->call, entry->call);
     print_subject(entry, file);
     fprintf(file, " ×%u   %.*s[%d]", entry->count, (int)sizeof entry->program, entry->program,
             entry->pid);
-    if (entry->module[0] != '\0')
+    if (line[0] != '\0')
+        fprintf(file, " %s", line);
+    else if (entry->module[0] != '\0')
         fprintf(file, " %.*s+0x%llx", (int)sizeof entry->module, entry->module,
                 (unsigned long long)entry->offset);
     fputc('\n', file);
@@ -208,11 +236,13 @@ static void print_section(const struct report *report, const struct section *sec
 
     if (total == 0)
         return;
-    fprintf(file, "sockrig: %s %llu %s\n", section->did, (unsigned long long)total,
-            total == 1 ? section->thing : section->things);
+    fprintf(file, "%ssockrig: %s %llu %s%s\n",
+            colour_of(file, section - sections < REFUSALS ? COLOUR_ERROR : COLOUR_NOTE),
+            section->did, (unsigned long long)total, total == 1 ? section->thing : section->things,
+            colour_of(file, COLOUR_NONE));
     for (uint32_t i = 0; i < report->count; i++) {
         if (report->entries[i].kind == (uint32_t)section->kind)
-            print_entry(&report->entries[i], file);
+            print_entry(&report->entries[i], report->lines[i], file);
     }
     if (section->kind == EMU_REPORT_REFUSED)
         print_hint(report, file);
@@ -222,6 +252,14 @@ void report_print_refusals(const struct report *report, FILE *file)
 {
     for (int i = 0; i < REFUSALS; i++)
         print_section(report, &sections[i], file);
+}
+
+void report_print_injected(const struct report *report, FILE *file)
+{
+    for (int i = 0; i < SECTIONS; i++) {
+        if (sections[i].kind == EMU_REPORT_INJECTED)
+            print_section(report, &sections[i], file);
+    }
 }
 
 void report_print_audit(const struct report *report, FILE *file)
@@ -234,10 +272,29 @@ void report_print_audit(const struct report *report, FILE *file)
         print_section(report, section, file);
 }
 
+bool report_seed(uint64_t *ret_seed)
+{
+    static struct emu_options options; /* large */
+
+    if (!emu_session_attached())
+        return false;
+    emu_session_get_options(&options);
+    if (!emu_options_draw(&options))
+        return false;
+    *ret_seed = options.seed;
+    return true;
+}
+
 void report_print(const struct report *report, FILE *file)
 {
+    uint64_t seed;
+
     for (int i = 0; i < SECTIONS; i++)
         print_section(report, &sections[i], file);
+    if (report->findings != NULL)
+        findings_print(report->findings, true, file);
+    if (report_seed(&seed))
+        fprintf(file, "seed: %llu\n", (unsigned long long)seed);
     fprintf(file, "processes joined: %u\n", report->left.processes_joined);
     fprintf(file, "processes left: %u\n", report->left.processes);
     fprintf(file, "objects left: %u\n", report_objects_left(report));

@@ -10,14 +10,19 @@
 
 #include "bounds.h"
 
+struct findings;
 struct waits;
 
 /* All there is to say, copied out of the arena: members that still run may add to it. */
+#define REPORT_LINE 48
+
 struct report {
     struct emu_report entries[EMU_MAX_REPORTS];
+    char lines[EMU_MAX_REPORTS][REPORT_LINE]; /* "proxy.c:88"; "" when it isn't known: lines.h */
     uint32_t count;
-    struct emu_session_counts left; /* after the last sweep */
-    const struct waits *waits;      /* what the time limit found; NULL: it wasn't reached */
+    struct emu_session_counts left;  /* after the last sweep */
+    const struct findings *findings; /* NULL: nobody looked for any */
+    const struct waits *waits;       /* what the time limit found; NULL: it wasn't reached */
 };
 
 /* What had happened in the session before this run came to it. */
@@ -45,6 +50,12 @@ bool report_has_faults(const struct report *report);
 /* Prints refused calls and what would allow them; nothing when there are none. */
 void report_print_refusals(const struct report *report, FILE *file);
 
+/* The seed of the session's faults; false: it doesn't matter. */
+bool report_seed(uint64_t *ret_seed);
+
+/* Prints what --inject has done, if it did anything. */
+void report_print_injected(const struct report *report, FILE *file);
+
 /* Prints the calls that an audit found, or that there were none. */
 void report_print_audit(const struct report *report, FILE *file);
 
@@ -64,5 +75,6 @@ void report_print_json_string(FILE *file, const char *text, size_t max);
 const char *report_family_name(int family, char *ret_text);
 const char *report_type_name(int type, char *ret_text);
 const char *report_errno_name(int error, char *ret_text);
+const char *report_signal_name(int number, char *ret_text);
 
 #endif

@@ -11,8 +11,8 @@
  *      "left": {"descriptions": 0, "bufs": 0, "waiters": 0, "objects": 0},
  *      "timeout": {...}}
  *
- * "timeout" is there when the time limit ended the run, "deadlock" or "hang" when one was found:
- * waits/json.c.
+ * Findings (findings_json.c) stand behind it. "timeout" is there when the time limit ended the run,
+ * "deadlock" or "hang" when one was found: waits/json.c.
  *
  * What isn't known is left out of its event. Names of files and programs are bytes, not text: what
  * isn't UTF-8 in them becomes U+FFFD, so that the output is always JSON (RFC 8259, 8.1).
@@ -21,6 +21,7 @@
 
 #include <string.h>
 
+#include "findings.h"
 #include "waits/waits.h"
 
 /* Bytes of the UTF-8 sequence that `text` begins with, 0: none. (Unicode 15, table 3-7.) */
@@ -87,22 +88,51 @@ static const char *kind_name(uint32_t kind)
     case EMU_REPORT_NO_NET: return "no-net";
     case EMU_REPORT_LEFT: return "left";
     case EMU_REPORT_ESCAPED: return "escaped";
+    case EMU_REPORT_INJECTED: return "injected";
     }
     return "unknown";
 }
 
-static void print_event(const struct emu_report *entry, FILE *file)
+/* "fault": what --inject did to the call, and with what. */
+static void print_fault(const struct emu_report *entry, FILE *file)
+{
+    const char *fault = entry->family == EMU_INJECT_ERROR    ? "error"
+                        : entry->family == EMU_INJECT_RETVAL ? "retval"
+                        : entry->family == EMU_INJECT_SIGNAL ? "signal"
+                        : entry->family == EMU_INJECT_CLOSE  ? "peer-close"
+                        : entry->family == EMU_INJECT_RESET  ? "peer-reset"
+                        : entry->family == EMU_INJECT_ENTER  ? "delay-enter"
+                                                             : "delay-exit";
+
+    print_member(file, "fault", fault, REPORT_NAME);
+    if (entry->type >= 0)
+        fprintf(file, ", \"%s\": %d", fault, entry->type);
+}
+
+/* What it was about: a type of socket, or an address of AF_VSOCK. */
+static void print_subject(const struct emu_report *entry, FILE *file)
 {
     char name[REPORT_NAME];
 
-    fprintf(file, "{\"kind\": \"%s\"", kind_name(entry->kind));
-    print_member(file, "call", entry->call, sizeof entry->call);
+    if (entry->kind == EMU_REPORT_INJECTED) {
+        print_fault(entry, file);
+        return;
+    }
     if (entry->family >= 0)
         print_member(file, "family", report_family_name(entry->family, name), REPORT_NAME);
     if (entry->kind == EMU_REPORT_NOBODY)
         fprintf(file, ", \"cid\": %u, \"port\": %u", (uint32_t)entry->type, (uint32_t)entry->error);
     else if (entry->type >= 0)
         print_member(file, "type", report_type_name(entry->type, name), REPORT_NAME);
+}
+
+static void print_event(const struct emu_report *entry, const char *line, FILE *file)
+{
+    char name[REPORT_NAME];
+
+    fprintf(file, "{\"kind\": \"%s\"", kind_name(entry->kind));
+    print_member(file, "call", entry->call, sizeof entry->call);
+    print_subject(entry, file);
     if (entry->error != 0 && entry->kind != EMU_REPORT_NOBODY)
         print_member(file, "errno", report_errno_name(entry->error, name), REPORT_NAME);
     fprintf(file, ", \"count\": %u", entry->count);
@@ -112,6 +142,8 @@ static void print_event(const struct emu_report *entry, FILE *file)
         print_member(file, "module", entry->module, sizeof entry->module);
         fprintf(file, ", \"offset\": %llu", (unsigned long long)entry->offset);
     }
+    if (line[0] != '\0')
+        print_member(file, "line", line, REPORT_LINE);
     fputc('}', file);
 }
 
@@ -121,18 +153,24 @@ void report_print_json(const struct report *report, FILE *file)
         [WAITS_TIME] = "timeout", [WAITS_DEADLOCK] = "deadlock", [WAITS_HANG] = "hang"
     };
     const struct emu_session_counts *left = &report->left;
+    uint64_t seed;
 
     fprintf(file, "{\"version\": \"%s\", \"events\": [", SOCKRIG_VERSION);
     for (uint32_t i = 0; i < report->count; i++) {
         if (i > 0)
             fputs(", ", file);
-        print_event(&report->entries[i], file);
+        print_event(&report->entries[i], report->lines[i], file);
     }
-    fprintf(file, "], \"processes\": {\"joined\": %u, \"left\": %u}", left->processes_joined,
+    fputc(']', file);
+    if (report_seed(&seed))
+        fprintf(file, ", \"seed\": %llu", (unsigned long long)seed);
+    fprintf(file, ", \"processes\": {\"joined\": %u, \"left\": %u}", left->processes_joined,
             left->processes);
     fprintf(file, ", \"left\": {\"descriptions\": %u, \"bufs\": %u, \"waiters\": %u",
             left->descriptions, left->bufs, left->waiters);
     fprintf(file, ", \"objects\": %u}", report_objects_left(report));
+    if (report->findings != NULL)
+        findings_print_json(report->findings, file);
     if (report->waits != NULL) {
         fprintf(file, ", \"%s\": ", causes[report->waits->cause]);
         waits_print_json(report->waits, file);

@@ -49,6 +49,17 @@ const char *report_type_name(int type, char *ret_text)
     return look_up(types, sizeof types / sizeof types[0], type, ret_text);
 }
 
+const char *report_signal_name(int number, char *ret_text)
+{
+    const char *name = sigabbrev_np(number);
+
+    if (name != NULL)
+        snprintf(ret_text, REPORT_NAME, "SIG%s", name);
+    else
+        snprintf(ret_text, REPORT_NAME, "signal %d", number);
+    return ret_text;
+}
+
 const char *report_errno_name(int error, char *ret_text)
 {
     /* The name of 95 is EOPNOTSUPP to glibc; for sockets that aren't modeled we say ENOTSUP. */

@@ -29,8 +29,11 @@
 
 #include "elsewhere.h"
 #include "failure.h"
+#include "findings.h"
+#include "lines.h"
 #include "notify/notify.h"
 #include "options.h"
+#include "places.h"
 #include "reach.h"
 #include "record.h"
 #include "repeat.h"
@@ -57,6 +60,9 @@ struct run {
     struct run_session session;
     struct run_helpers helpers;
     struct notify notify;
+    struct findings misuse; /* of descriptors, at the end */
+    struct findings_before findings_before;
+    struct suppressions suppressions;
     struct report_before before; /* what the session's report said when we came */
     struct watcher watcher;
     int bell[2];
@@ -139,8 +145,11 @@ static int enter_session(struct run *run)
     if (result != 0)
         return result;
     emu_task_enter(&run->task, &run->process);
-    if (run->session.joined)
+    emu_watcher_join(&run->process, &run->task);
+    if (run->session.joined) {
         report_note(&run->before);
+        findings_note(&run->findings_before);
+    }
     if (run->options.record != NULL)
         result = record_write_meta(&run->options, run->argv);
     if (result != 0)
@@ -404,6 +413,9 @@ static void print_report(const struct run *run, const struct report *report)
         report_print(report, stderr);
     else if (!on_stderr) {
         report_print_refusals(report, stderr);
+        if (report->findings != NULL && !full && !run->options.json)
+            findings_print(report->findings, false, stderr);
+        report_print_injected(report, stderr);
         if (run->options.emu.audit)
             report_print_audit(report, stderr);
     }
@@ -419,14 +431,19 @@ static int say(struct run *run)
     static struct report report; /* large */
 
     report_collect(&report, &run->before);
+    lines_find(&report, run->program);
+    if (run->options.emu.track) {
+        findings_collect(&run->misuse, &run->findings_before, &run->suppressions);
+        report.findings = &run->misuse;
+    }
     if (run->waits.cause != WAITS_NONE)
         report.waits = &run->waits;
     else if (report.left.processes_joined == run->before.joined && run->reachable)
         return fail(EXIT_OWN_FAILURE,
                     "%s: %s wasn't loaded into it (see LD_DEBUG=libs in ld.so(8))", run->program,
                     run->library);
-    run->findings = report_has_refusals(&report) || run->waits.cause == WAITS_DEADLOCK ||
-                    run->waits.cause == WAITS_HANG;
+    run->findings = report_has_refusals(&report) || findings_have_errors(&run->misuse) ||
+                    run->waits.cause == WAITS_DEADLOCK || run->waits.cause == WAITS_HANG;
     report.left.processes_joined -= run->helpers.started; /* they are no processes of the user's */
     print_report(run, &report);
     if (run->options.record != NULL && (!run->options.json || run->report != stderr))
@@ -462,7 +479,8 @@ static void say_how_to_repeat(const struct run *run)
 {
     if (run->options.json && run->report == stderr)
         return;
-    fail(0, "failed under --faults");
+    fail(0, "failed under %s",
+         run->options.emu.faults != EMU_FAULTS_NONE ? "--faults" : "--inject");
     repeat_print(run->argv, &run->options, stderr);
 }
 
@@ -496,6 +514,8 @@ static int supervise(struct run *run)
     raise_fd_limit();
     let_go(run);
     const int status = run_watch(&watch);
+    if (run->options.record != NULL && status >= 0)
+        record_write_end(&run->options, child, status);
     emu_process_sweep(&run->task, child); /* so that the helpers see its ends closed */
     end_notify(run);
     run_helpers_end(&run->helpers, &run->task);
@@ -505,10 +525,13 @@ static int supervise(struct run *run)
         return fail(EXIT_OWN_FAILURE, "can't watch %s: %s", run->program, strerror(-status));
     emu_process_sweep(&run->task, child);
     emu_process_sweep_dead(&run->task);
+    emu_watcher_leave(&run->task);
     const int failure = say(run);
+    findings_fini(&run->misuse);
     const bool finding = run->options.error_exitcode != 0 && run->findings;
     waits_fini(&run->waits);
-    if (run->options.emu.faults != EMU_FAULTS_NONE && status > 0)
+    if ((run->options.emu.faults != EMU_FAULTS_NONE || run->options.emu.inject_count > 0) &&
+        status > 0)
         say_how_to_repeat(run);
     if (finding && failure == 0)
         return run->options.error_exitcode;
@@ -533,12 +556,23 @@ static int join_enclosing(struct run *run)
     return fail(run_program_exit_code(errno), "%s: %s", run->options.program[0], strerror(errno));
 }
 
+static int find_places(struct run *run)
+{
+    char message[RUN_OPTIONS_MESSAGE];
+
+    return places_resolve(&run->options, run->program, message)
+               ? 0
+               : fail(EXIT_OWN_FAILURE, "%s", message);
+}
+
 static int run_program(struct run *run, char **argv)
 {
     int result = find_library(run);
 
     if (result == 0)
         result = find_program(run);
+    if (result == 0)
+        result = find_places(run);
     if (result != 0)
         return result;
     if (run_session_enclosing()) {
@@ -565,6 +599,13 @@ static int run_program(struct run *run, char **argv)
     return result;
 }
 
+/* Whether somebody will hear of leaks and misuse. --sandbox alone is about what is refused. */
+static bool wants_tracks(const struct run_options *options)
+{
+    return options->report || options->json || options->verbose || options->error_exitcode != 0 ||
+           options->suppressions != NULL;
+}
+
 int run_main(int argc, char **argv)
 {
     static struct run run; /* large */
@@ -579,6 +620,10 @@ int run_main(int argc, char **argv)
     case RUN_VERSION: return printf("sockrig %s\n", SOCKRIG_VERSION) < 0 ? EXIT_OWN_FAILURE : 0;
     case RUN_PROGRAM: break;
     }
+    if (run.options.suppressions != NULL &&
+        !suppressions_read(run.options.suppressions, &run.suppressions, message))
+        return fail(EXIT_OWN_FAILURE, "%s", message);
+    run.options.emu.track = wants_tracks(&run.options);
     run.options.emu.seed = repeat_choose_seed(&run.options.emu);
     if (run.options.sandbox) {
         sandbox_set_options(&run.options.emu);
@@ -588,5 +633,6 @@ int run_main(int argc, char **argv)
     }
     const int result = run_program(&run, argv);
     run_options_fini(&run.options);
+    suppressions_fini(&run.suppressions);
     return result;
 }

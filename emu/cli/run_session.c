@@ -172,6 +172,8 @@ static struct option_bytes bytes_of(const struct emu_options *options)
     /* What concerns PROG alone isn't the session's. */
     memset(result.bytes + offsetof(struct emu_options, allow_native), 0,
            sizeof options->allow_native);
+    /* Who asks for a report of a session that notes nothing hears less. */
+    memset(result.bytes + offsetof(struct emu_options, track), 0, sizeof options->track);
     return result;
 }
 

@@ -89,8 +89,9 @@ struct arena_header {
     uint64_t id;                   /* of the session: what its hidden names begin with */
     _Atomic uint32_t next_port;    /* of AF_VSOCK, for sockets that don't care: vsock.c */
     _Atomic uint64_t gateway;      /* generation << 32 | description + 1 of AF_VSOCK's: vsock.h */
-    _Atomic uint32_t queued_count; /* connects so far: their order at a listener */
-    _Atomic uint32_t unanswered;   /* connects of AF_VSOCK that wait for their time-out */
+    _Atomic uint32_t injected[EMU_MAX_INJECTIONS]; /* how often each rule did something: budget= */
+    _Atomic uint32_t queued_count;                 /* connects so far: their order at a listener */
+    _Atomic uint32_t unanswered; /* connects of AF_VSOCK that wait for their time-out */
     struct pool processes;
     struct pool tasks;
     struct pool bufs;
@@ -105,6 +106,7 @@ struct arena_header {
     struct outer_lock passage_lock; /* the journal, and starting to use it: passage.h */
     struct passage_journal passage;
     struct trace_control trace;
+    _Atomic uint32_t findings_lost; /* there was no room for them: finding.h */
     struct pool chunks[ARENA_CHUNK_CLASSES];
 };
 

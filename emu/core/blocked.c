@@ -1,5 +1,5 @@
 /*
- * blocked.c - who waits for what, as somebody else sees it
+ * blocked.c - see blocked.h
  *
  * For the supervisor, which maps the arena and is no member: what each sleeping task says of its
  * sleep (task.h), and the state of the objects that it names. Nothing is locked, and everything may
@@ -9,6 +9,9 @@
  * A channel's number is that of its first buf: constant while the channel lives, and counted from
  * 1 in the order of making as long as nothing is closed. What isn't counted can't be wrong.
  */
+#include "blocked.h"
+
+#include "birth.h"
 #include "epoll.h"
 #include "host.h"
 #include "process.h"
@@ -25,6 +28,11 @@ const char *emu_call_name(uint32_t call)
     return call < sizeof names / sizeof names[0] ? names[call] : "";
 }
 
+static bool is_vsock(const struct buf_state *state)
+{
+    return state->kind == DESCRIPTION_VSOCK_STREAM || state->kind == DESCRIPTION_VSOCK_SEQPACKET;
+}
+
 static struct emu_fill fill_of(uint32_t index, bool pipe)
 {
     struct buf_state state;
@@ -33,6 +41,18 @@ static struct emu_fill fill_of(uint32_t index, bool pipe)
         return (struct emu_fill){ 0 };
     }
     state = buf_peek(buf_at(index));
+    if (!is_vsock(&state) && state.piece != 0) {
+        return (struct emu_fill){
+            .there = true,
+            .native = state.flags & BUF_NATIVE,
+            .bytes = state.used,
+            .pieces = state.seg_count,
+            .used = state.used,
+            .capacity = state.piece,
+            .slots = pipe ? state.limit : 0,
+            .tiny = state.piece,
+        };
+    }
     return (struct emu_fill){
         .there = true,
         .native = state.flags & BUF_NATIVE,
@@ -41,6 +61,7 @@ static struct emu_fill fill_of(uint32_t index, bool pipe)
         .used = pipe ? state.used : state.charged,
         .capacity = pipe ? state.limit * EMU_PAGE : state.limit,
         .slots = pipe ? state.limit : 0,
+        .tiny = is_vsock(&state) && state.limit < EMU_SQUEEZED_CREDIT ? state.limit : 0,
     };
 }
 
@@ -220,6 +241,26 @@ uint32_t emu_session_holders(uint32_t description, uint32_t generation, int32_t 
         }
     }
     return is_alive(description, generation) ? count : 0;
+}
+
+struct emu_origin emu_session_origin(uint32_t index, uint32_t generation, int32_t pid)
+{
+    struct emu_origin origin = { .kind = EMU_ORIGIN_UNKNOWN };
+    uint32_t slot = process_find(pid);
+    const struct description *description;
+
+    if (slot == ARENA_NONE || !is_alive(index, generation)) {
+        return origin;
+    }
+    description = description_at(index);
+    if (description->maker == slot) {
+        origin.kind = EMU_ORIGIN_MADE;
+    } else if (atomic_load(&description->receiver) == slot + 1) {
+        origin.kind = EMU_ORIGIN_RECEIVED;
+    } else {
+        origin = birth_of(slot, PROCESS_GENERATION(atomic_load(&process_at(slot)->state)));
+    }
+    return origin;
 }
 
 void emu_process_note_alarm(const struct emu_process *process, uint64_t left_us, bool repeats)

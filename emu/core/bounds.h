@@ -18,6 +18,9 @@
 #define EMU_NAME_PROBES      512u     /* slots a name may stand away from its own; beyond: ENOMEM */
 #define EMU_MAX_RIGHTS       4096u    /* messages with descriptors in flight; ETOOMANYREFS */
 #define EMU_MAX_REPORTS      1024u    /* different call sites that a report lists */
+#define EMU_MAX_FINDINGS     4096u    /* different findings that a report lists */
+#define EMU_MAX_SITES        16384u   /* stacks that findings name; beyond: unknown */
+#define EMU_MAX_IMAGES       512u     /* files that these stacks are in */
 #define EMU_TRACE_SIDE       12288u   /* bytes of a recorded call beside its buffers, each way */
 #define EMU_MAX_FDS          1048576u /* highest descriptor number + 1 that is ever emulated */
 

@@ -28,7 +28,9 @@ void transfer_init(struct transfer *transfer, struct description *description, i
                          (atomic_load_explicit(&description->status, memory_order_relaxed) &
                           O_NONBLOCK);
     transfer->started = false;
+    transfer->looked = false;
     transfer->waited = false;
+    transfer->prods = 0;
     transfer->splices = false;
     transfer->ended = false;
     transfer->passes = false;
@@ -103,6 +105,19 @@ void channel_pin_end(struct channel_pin *pin)
     }
 }
 
+struct channel_keep channel_keep_begin(struct emu_task *self, uint32_t index)
+{
+    struct channel_keep keep = { self, self->pins_count };
+
+    fdtab_pin_one_more(self, index); /* without memory: as good as not kept */
+    return keep;
+}
+
+void channel_keep_end(struct channel_keep *keep)
+{
+    fdtab_unpin_to(keep->self, keep->mark); /* nothing is there in a fork's child */
+}
+
 void emu_task_clear(struct emu_task *self)
 {
     uint32_t pinned = self->pinned;
@@ -144,12 +159,27 @@ static void describe_transfer(const void *op, const struct wait_set *set,
     ret_sleep->watch[0].events = events;
 }
 
+/*
+ * The call is made anew, and its number was closed while it slept: the kernel knows EBADF, or what
+ * stands there now. A number that is another of ours, or another virtual process's, tells nothing.
+ */
+static int64_t again_transfer(const struct emu_task *self, const void *op)
+{
+    const struct transfer *transfer = op;
+    const struct description *now = fdtab_get_any(transfer->fd);
+
+    if (EMU_LIKELY(now != NULL)) {
+        return 0;
+    }
+    return self->process->is_virtual ? -EBADF : EMU_NATIVE;
+}
+
 static int64_t run_blocking(struct emu_task *self, struct transfer *transfer, wait_try try,
                             int64_t timeout_ns)
 {
-    struct wait_item item;
+    struct wait_item items[2];
     struct pollfd fds[1 + BELL_ROOM];
-    struct wait_set set = { .items = &item, .capacity = 1, .fds = fds, .fd_capacity = 1 };
+    struct wait_set set = { .items = items, .capacity = 2, .fds = fds, .fd_capacity = 1 };
     struct wait_request request = {
         .try = try,
         .op = transfer,
@@ -158,6 +188,7 @@ static int64_t run_blocking(struct emu_task *self, struct transfer *transfer, wa
         /* With SO_*TIMEO always EINTR: sock_intr_errno(). */
         .restarts = timeout_ns == 0 && !self->behind_first,
         .done = &transfer->done,
+        .again = again_transfer,
         .describe = describe_transfer,
     };
 
@@ -168,8 +199,8 @@ static int64_t run_blocking(struct emu_task *self, struct transfer *transfer, wa
 int64_t channel_run(struct emu_task *self, struct transfer *transfer, wait_try try,
                     int64_t timeout_ns)
 {
-    struct wait_item item;
-    struct wait_set set = { .items = &item, .capacity = 1 };
+    struct wait_item items[2];
+    struct wait_set set = { .items = items, .capacity = 2 };
     int64_t result;
 
     if (EMU_UNLIKELY(timeout_ns < 0)) {

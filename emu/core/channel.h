@@ -29,8 +29,9 @@ struct transfer {
     bool started; /* what happens once a call has happened */
     bool looked;  /* a pipe's call found nothing to move, when the buf's version was ... */
     uint32_t looked_version;
-    bool waited;  /* a sender slept: a quarter must be free now, not just some */
-    bool splices; /* a send of splice's: pages, and a step of passage.h when `passes` */
+    bool waited;    /* a sender slept: a quarter must be free now, not just some ... */
+    uint32_t prods; /* ... unless its end was told of something else since: stream_prods() */
+    bool splices;   /* a send of splice's: pages, and a step of passage.h when `passes` */
     bool passes;
     bool ended;                    /* a receive found the end and nothing before it */
     int ret_flags;                 /* MSG_TRUNC, MSG_EOR of a record */
@@ -70,6 +71,22 @@ void channel_pin_end(struct channel_pin *pin);
 #define CHANNEL_PIN(name, self, index) \
     struct channel_pin name            \
         __attribute__((unused, cleanup(channel_pin_end))) = channel_pin_begin((self), (index))
+
+/*
+ * The same around calls that pin it themselves, or may: noted in the task's list of pins.
+ * CHANNEL_KEEP(name, self, index).
+ */
+struct channel_keep {
+    struct emu_task *self;
+    uint32_t mark;
+};
+
+struct channel_keep channel_keep_begin(struct emu_task *self, uint32_t index);
+void channel_keep_end(struct channel_keep *keep);
+
+#define CHANNEL_KEEP(name, self, index) \
+    struct channel_keep name            \
+        __attribute__((unused, cleanup(channel_keep_end))) = channel_keep_begin((self), (index))
 
 /*
  * Locks the buf of the transfer's description for one try. NULL: the description died meanwhile

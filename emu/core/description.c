@@ -43,6 +43,10 @@ uint32_t description_make(const struct description_plan *plan, uint32_t slot)
     atomic_store_explicit(&description->hidden, 0, memory_order_relaxed);
     atomic_store_explicit(&description->handed_over, 0, memory_order_relaxed);
     atomic_store_explicit(&description->in_flight, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->site, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->receiver, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->both_ends, 0, memory_order_relaxed);
+    atomic_store_explicit(&description->spliced, 0, memory_order_relaxed);
     atomic_store_explicit(&description->vsock.deadline_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&description->vsock.flags, 0, memory_order_relaxed);
     atomic_store_explicit(&description->watchers, 0, memory_order_relaxed);
@@ -234,22 +238,41 @@ static bool is_in_use(const struct description *description)
     return description_is_queued(description) || description_held(description);
 }
 
-/* Buries a description that nobody holds, unless somebody else does so already. */
+/* From live to dying, in the life that the record has in `seen`. */
+static bool begin_to_die(const struct emu_task *self, struct description *description,
+                         uint64_t seen)
+{
+    uint64_t dying = seen >> 32 << 32 | DESCRIPTION_DYING | self->process->slot << 8;
+
+    return atomic_compare_exchange_strong(&description->life, &seen, dying);
+}
+
+/*
+ * Buries a description that nobody holds, unless somebody else does so already: then that may take
+ * its time, and the closing of a number is over before. So what dies is told to nobody (epoll).
+ *
+ * Live, then without holders, then dying, all in one life of the record: it was nobody's. Only a
+ * child whose parent was killed over the fork, and swept, takes up what nobody holds, at any moment
+ * (process.c:hold_all). It gets it back; and since it may have let go of it while that was dying,
+ * we look again.
+ */
 void description_bury_if_unheld(struct emu_task *self, uint32_t index)
 {
     struct description *description = description_at(index);
-    uint32_t live = DESCRIPTION_LIVE;
+    uint64_t seen = atomic_load(&description->life);
 
-    if (is_in_use(description) ||
-        !atomic_compare_exchange_strong(&description->state, &live,
-                                        DESCRIPTION_DYING | self->process->slot << 8)) {
-        return;
-    }
-    if (is_in_use(description)) { /* since we looked, it was freed and made anew by others */
+    for (uint32_t round = 0; round < EMU_TRY_LIMIT; round++) {
+        if ((uint32_t)seen != DESCRIPTION_LIVE || is_in_use(description) ||
+            !begin_to_die(self, description, seen)) {
+            return;
+        }
+        if (EMU_LIKELY(!is_in_use(description))) {
+            description_bury(self, index);
+            return;
+        }
         atomic_store(&description->state, DESCRIPTION_LIVE);
-        return;
+        description_wake(self, description, QUEUE_RECHECK);
     }
-    description_bury(self, index);
 }
 
 void description_unhold(struct description *description, uint32_t slot)

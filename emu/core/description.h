@@ -102,9 +102,14 @@ enum vsock_state {
 
 struct description {
     /* The first cache line: all that poll and the first step of every call look at. */
-    _Alignas(64) _Atomic uint32_t state; /* DESCRIPTION_FREE, ... */
-    _Atomic uint32_t generation;         /* grows when it is freed */
-    _Atomic uint32_t native;             /* enum description_native */
+    _Alignas(64) union {
+        _Atomic uint64_t life; /* both, for who must not meet the record's next life */
+        struct {
+            _Atomic uint32_t state;      /* DESCRIPTION_FREE, ... */
+            _Atomic uint32_t generation; /* grows when it is freed */
+        };
+    };
+    _Atomic uint32_t native; /* enum description_native */
     _Atomic uint32_t shared; /* 1: was inherited once; another process may hold either end */
     uint32_t kind;           /* enum description_kind; constant while live, like the next two */
     uint32_t rx;             /* buf that it reads, or ARENA_NONE */
@@ -138,11 +143,16 @@ struct description {
     _Atomic uint32_t handed_over; /* a listener of AF_UNIX: its connections are the kernel's */
     struct name_key name;       /* of a server's side that waits: the client's own, if it has one */
     _Atomic uint32_t in_flight; /* messages that carry it: rights.h; guarded by rights_lock */
-    _Atomic uint32_t traced; /* generation + 1 when a recording says what it is: trace_object.h */
-    uint64_t rest[3];
+    _Atomic uint32_t traced;   /* generation + 1 when a recording says what it is: trace_object.h */
+    _Atomic uint32_t spliced;  /* 1: a pipe's end that refuses RWF_NOWAIT: sys_splice.c */
+    _Atomic uint32_t site;     /* where it was made (finding.h); 0: not known */
+    _Atomic int32_t both_ends; /* pid that ends, and has the other end, too; or 0: track.h */
+    _Atomic uint32_t receiver; /* slot + 1 of who got it by SCM_RIGHTS last: birth.h */
+    uint32_t rest[2];
     struct vsock_end vsock;
 };
 static_assert(sizeof(struct description) == 576, "arena.def gives 576");
+static_assert(offsetof(struct description, generation) == 4, "the upper half of `life`");
 
 static inline struct description *description_at(uint32_t index)
 {

@@ -31,12 +31,36 @@ static void end_vsock(struct buf_state *state, uint32_t flags)
 }
 
 /*
+ * The reader is about to end by what its process does: who it was, for the other end, and what it
+ * leaves. Requires: buf->lock; `state` is as it was before.
+ */
+static void note_end(struct emu_task *self, struct socket_buf *buf, const struct buf_state *state,
+                     const struct description *reader)
+{
+    if (state->flags & BUF_READER_GONE) {
+        return;
+    }
+    buf->reader_end = track_end_here(self);
+    if (state->used > 0 && atomic_load(&reader->both_ends) != self->process->pid) {
+        /* Of several that had it this one may just be the last to let it go: a shell. What it has
+         * written itself need not be read: a byte that only wakes. */
+        int32_t pid = self->process->pid;
+        bool sure = (!atomic_load(&reader->shared) || atomic_load(&buf->reader) == pid) &&
+                    atomic_load(&buf->writer) != pid;
+
+        track_unread(self, reader->kind, atomic_load(&reader->site), state->used, sure);
+    }
+}
+
+/*
  * One direction ends at one side. Says how; wakes who waits at the other side. On this side nobody
  * can: a blocked call pins its description, and poll learns of a closed number when it next looks.
- * A socket's unread data is dropped, and `reset`, the other end, learns of it.
+ * A socket's unread data is dropped, and `reset`, the other end, learns of it. `reader`: the
+ * description that ends by what its holders do, if it reads this direction; else NULL.
  */
 static void end_direction(struct emu_task *self, uint32_t index, uint32_t generation,
-                          uint32_t flags, struct description *reset, bool lost)
+                          uint32_t flags, struct description *reset, bool lost,
+                          const struct description *reader)
 {
     struct socket_buf *buf = buf_at(index);
     struct wake_list list;
@@ -53,6 +77,9 @@ static void end_direction(struct emu_task *self, uint32_t index, uint32_t genera
     }
     state = buf_state_locked(buf);
     vsock = state.kind >= DESCRIPTION_VSOCK_STREAM;
+    if (track_is_on() && reader && !lost && !self->sweeps) {
+        note_end(self, buf, &state, reader);
+    }
     if (reset && !vsock && (lost || unread_counts(&state)) && !(state.flags & BUF_READER_GONE)) {
         atomic_store(&reset->error, ECONNRESET); /* once: under the lock that drops the data */
     }
@@ -85,11 +112,11 @@ void description_end(struct emu_task *self, struct description *description)
         end_direction(self, description->rx, description->rx_generation,
                       BUF_READER_GONE | (socket ? BUF_SHUT : 0),
                       socket ? description_peer(description) : NULL,
-                      description_queue_place(description) == QUEUED_LOST);
+                      description_queue_place(description) == QUEUED_LOST, description);
     }
     if (description->tx != ARENA_NONE) {
         end_direction(self, description->tx, description->tx_generation,
-                      BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL, false);
+                      BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL, false, NULL);
     }
 }
 
@@ -112,11 +139,11 @@ void description_end_other(struct emu_task *self, struct description *descriptio
     if (description->tx != ARENA_NONE) {
         end_direction(self, description->tx, description->tx_generation,
                       BUF_READER_GONE | (socket ? BUF_SHUT : 0), socket ? description : NULL,
-                      peer_is_queued(description));
+                      peer_is_queued(description), NULL);
     }
     if (description->rx != ARENA_NONE) {
         end_direction(self, description->rx, description->rx_generation,
-                      BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL, false);
+                      BUF_WRITER_GONE | (socket ? BUF_SHUT : 0), NULL, false, NULL);
     }
     if (socket && atomic_load(&description->peer) != ARENA_NONE) {
         description_lose(self, atomic_load(&description->peer),

@@ -187,7 +187,9 @@ static void empty_buf(struct emu_task *self, uint32_t index)
     state = buf_state_locked(buf);
     state.flags = BUF_FRESH;
     state.head = state.used = state.seg_count = state.first_taken = state.charged = 0;
-    state.unreported = 0;
+    if (state.kind >= DESCRIPTION_VSOCK_STREAM) {
+        state.unreported = 0;
+    }
     buf_publish_locked(buf, &state);
     lock_release(self, &buf->lock);
 }

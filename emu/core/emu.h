@@ -39,6 +39,8 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "inject.h"
+
 #define EMU_NATIVE INT64_MIN /* the caller makes the real call */
 
 /* A call in a recording that was entered and not left yet: emu_trace_enter(). */
@@ -80,6 +82,25 @@ enum emu_hybrid { EMU_HYBRID_NONE, EMU_HYBRID_FIRECRACKER, EMU_HYBRID_CLOUD_HYPE
 
 enum emu_faults { EMU_FAULTS_NONE, EMU_FAULTS_LEGAL, EMU_FAULTS_HARSH };
 
+enum emu_capacity {
+    EMU_CAPACITY_PIPE,
+    EMU_CAPACITY_SOCKET,
+    EMU_CAPACITY_CREDIT,
+    EMU_CAPACITY_BACKLOG
+};
+
+#define EMU_MAX_PLACES 32
+#define EMU_PLACE_NAME 32
+
+/* A capacity of what is made at some place of the guest's code: --pipe-capacity SIZE@PLACE. */
+struct emu_place {
+    enum emu_capacity kind;
+    uint32_t size;               /* bytes; of a backlog: one more than listen() is given */
+    char module[EMU_PLACE_NAME]; /* the file's base name, cut as the report's */
+    uint64_t from;               /* the call lies there, as offset from the file's load address */
+    uint64_t to;                 /* ... and before this */
+};
+
 /* Options of a session or a process; plain data, no pointers. Written by emu_options_parse(). */
 struct emu_options {
     struct emu_policy policy[EMU_MAX_POLICIES];
@@ -89,19 +110,27 @@ struct emu_options {
     enum emu_net net;
     bool audit; /* with EMU_NET_SUD: list what came past wrappers and redirection */
     bool allow_native;
-    uint32_t
-        pipe_capacity; /* bytes of a new pipe, rounded as F_SETPIPE_SZ does; 0: Linux's default */
+    struct emu_place places[EMU_MAX_PLACES];
+    uint32_t place_count;
+    /* Bytes of a new pipe, rounded as F_SETPIPE_SZ does; below a page: one slot of so many. 0:
+     * Linux's default. */
+    uint32_t pipe_capacity;
     enum emu_host_unix host_unix; /* connects to AF_UNIX names that nobody in the session bound */
     char host_unix_glob[108];     /* ... EMU_HOST_UNIX_GLOB: paths that they may go to */
     enum emu_hybrid hybrid;       /* which VMM's device guests see */
     char excluded[EMU_MAX_EXCLUDED][EMU_EXCLUDED_SIZE]; /* patterns of --exclude-caller */
     uint32_t excluded_count;
     uint32_t vsock_credit; /* bytes of SO_VM_SOCKETS_BUFFER_SIZE; 0: the default */
-    uint32_t backlog;      /* at most; 0: as the guest says */
-    uint32_t sock_buffer;  /* SO_SNDBUF of a new pair, as getsockopt shows it; 0: the default */
+    uint32_t backlog;      /* at most, and 1; 0: as the guest says */
+    /* SO_SNDBUF of a new pair, as getsockopt shows it; below EMU_SQUEEZED_SOCKET: one segment of so
+     * many bytes. 0: the default. */
+    uint32_t sock_buffer;
     enum emu_faults faults;
-    uint64_t seed; /* of what faults choose */
-    bool verify;   /* compare what we believe of other ends with the kernel when a process ends */
+    uint64_t seed;                                /* of what faults choose */
+    struct emu_inject inject[EMU_MAX_INJECTIONS]; /* --inject */
+    uint32_t inject_count;
+    bool track;  /* note where descriptors are made, closed and misused: finding.h */
+    bool verify; /* compare what we believe of other ends with the kernel when a process ends */
     uint32_t record_bytes; /* of a call's buffers that are recorded; 0: the default */
     uint64_t record_size;  /* bytes that a recording may take; 0: the default */
 };
@@ -162,12 +191,15 @@ struct emu_process {
     uint32_t trace_birth;            /* enum trace_birth: how this image came to be */
     uint64_t fault_place;            /* where it stands in the tree: fault.h */
     _Atomic uint32_t fault_tasks;    /* its threads that have drawn from the seed */
+    _Atomic uint32_t inject_rules;   /* of --inject that concern this program; 0: not known yet */
     _Atomic uint32_t children;       /* that it ever made */
     _Atomic uint64_t handlers;       /* bit N - 1: the guest has a handler for signal N; ... */
     _Atomic uint64_t handlers_final; /* ... without SA_RESTART. The user keeps both. */
     /* Where the guest called from: two words for the report, both 0 when unknown. */
     void (*call_site)(struct emu_task *self, char *ret_module, size_t module_size,
                       uint64_t *ret_offset);
+    /* The same with all its callers, as emu_site_number() has them (finding.h). NULL: unknown. */
+    uint32_t (*site)(struct emu_task *self);
 };
 
 /* One thread, in its own memory (thread-local). Zero it, then emu_task_enter(). */
@@ -181,11 +213,12 @@ struct emu_task {
     int critical;              /* > 0: no handler of the guest may run now */
     bool sigpipe;              /* out: raise SIGPIPE before returning */
     bool records;              /* its calls are recorded: emu_trace_enter() */
-    bool faults;               /* they are disturbed: emu_fault_pause() */
+    bool faults;               /* they are disturbed: emu_fault_begin() */
     bool trace_begun;          /* ... and its first record says so */
     bool signals_put_off;      /* a handler waits for `critical` to fall to 0 */
     uint32_t interrupts;       /* handlers that ran in this thread */
     uint32_t interrupts_final; /* ... of these, without SA_RESTART */
+    uint32_t interrupts_anew;  /* as many had run when a call last began anew behind one */
     uint32_t sleep_word;       /* the wake word as it was when the call last looked around */
     bool interrupted;          /* since then a handler came, and nothing before it */
     bool behind_first;         /* sendmmsg, recvmmsg: the next sleep doesn't restart */
@@ -207,6 +240,8 @@ struct emu_task {
     uint32_t rights_sent;      /* index + 1 of what a send has prepared: rights.h */
     uint32_t rights_left;      /* a chain of these to be let go, ... */
     bool rights_busy;          /* ... which is being done */
+    bool sweeps;               /* it does what a dead process left to do */
+    uint32_t broken;           /* with sigpipe: index + 1 of the description, if it is known */
     bool rights_collects;      /* cycles of them are being looked for */
     uint32_t handing_over;     /* channels inside each other that go native: native.c */
     const void *caller;        /* return address of the guest's call, for reports */
@@ -218,6 +253,8 @@ struct emu_task {
     bool trace_forks;                 /* ... if there is one */
     uint32_t trace_task;              /* its number in the recording */
     uint64_t fault_state;             /* of its sequence; 0: not drawn from yet */
+    uint32_t fault_slow;              /* pauses that it still makes more often than others */
+    uint32_t *inject_counts;          /* EMU_INJECT_COUNTS bytes, or NULL; private */
     uint32_t sleeps;                  /* how often its calls have slept */
     _Alignas(8) char robust_own[24];  /* stands in where the thread has no robust list */
 };
@@ -283,6 +320,14 @@ struct emu_hidden {
 };
 struct emu_hidden emu_session_hidden(void);
 void emu_session_set_hidden(struct emu_hidden hidden);
+
+/*
+ * join: this process sweeps members, or will, and is none (sockrig run, a reaper). It has a record
+ * from now on, by which others can tell when it died in the middle of that, and ends what watchers
+ * before it left. Where there is no room it goes on without. leave: it won't sweep any more.
+ */
+void emu_watcher_join(struct emu_process *process, struct emu_task *self);
+void emu_watcher_leave(struct emu_task *self);
 
 /*
  * Says that somebody (sockrig run, a reaper) watches members with pidfds, or that nobody does
@@ -536,9 +581,6 @@ struct emu_trace_state {
 };
 void emu_trace_look(struct emu_trace_state *ret_state);
 
-/* Before and after an emulated call, where self->faults says so: others may go first (fault.h). */
-void emu_fault_pause(struct emu_task *self);
-
 /*
  * Brackets an emulated call, where self->records says that it is to be recorded. `words` are its
  * arguments. A `result` of EMU_NATIVE takes the record back, unless bytes were moved before; or,
@@ -574,6 +616,7 @@ enum emu_report_kind {
     EMU_REPORT_NO_NET,   /* calls inside libc aren't caught, as asked: call says why, and error */
     EMU_REPORT_ESCAPED,  /* audit: a call that only Syscall User Dispatch caught */
     EMU_REPORT_LEFT,     /* a process that is no member: in a PID namespace of its own */
+    EMU_REPORT_INJECTED, /* --inject: family is one of EMU_INJECT_*, type retval= or signal= */
 };
 
 struct emu_report {
@@ -603,71 +646,23 @@ const struct emu_report *emu_report_get(uint32_t index);
 /* "read"; "" for EMU_CALL_NONE and what isn't one. */
 const char *emu_call_name(uint32_t call);
 
-enum emu_channel_kind {
-    EMU_CHANNEL_OTHER, /* not a channel, or it was closed meanwhile */
-    EMU_CHANNEL_PIPE,
-    EMU_CHANNEL_STREAM,
-    EMU_CHANNEL_SEQPACKET,
-    EMU_CHANNEL_EPOLL, /* an epoll instance: has no directions and no other end */
+#define EMU_BLOCKED_FDS 4 /* a call of poll shows so many: blocked.h */
+
+/* How a process came to have a description open. */
+enum emu_origin_kind {
+    EMU_ORIGIN_UNKNOWN,
+    EMU_ORIGIN_MADE,     /* by its own call */
+    EMU_ORIGIN_RECEIVED, /* in a message: SCM_RIGHTS */
+    EMU_ORIGIN_FORK,     /* inherited, from a parent that called fork or its kin, */
+    EMU_ORIGIN_SPAWN,    /* ... posix_spawn, system, popen */
 };
 
-/* One direction of a channel: what is unread in it, and what there is room for. */
-struct emu_fill {
-    bool there;        /* the descriptor reads (or writes) this direction */
-    bool native;       /* the kernel has it: the figures say nothing */
-    uint32_t bytes;    /* unread */
-    uint32_t pieces;   /* slots of a pipe in use; records or skbs of a socket */
-    uint32_t used;     /* what the limit counts: bytes of a pipe, charge of a socket */
-    uint32_t capacity; /* bytes of a pipe, SO_SNDBUF of a socket */
-    uint32_t slots;    /* of a pipe; 0: sockets have none */
+struct emu_origin {
+    enum emu_origin_kind kind;
+    int32_t parent;    /* of EMU_ORIGIN_FORK and _SPAWN, like all that follows: its pid, */
+    uint32_t site;     /* where it made the process (finding.h), 0: not known, */
+    uint64_t since_ns; /* and when, CLOCK_MONOTONIC */
+    bool executed;     /* it was kept over an exec of the process */
 };
-
-/* A descriptor that a blocked call waits for. */
-struct emu_blocked_fd {
-    int32_t fd;
-    uint32_t events; /* POLL* bits it waits for */
-    enum emu_channel_kind kind;
-    uint32_t number;      /* of the channel: no two that live have the same */
-    uint32_t description; /* for emu_session_holders(), like the next three */
-    uint32_t generation;
-    uint32_t peer;
-    uint32_t peer_generation;
-    int32_t peer_maker; /* pid of who made the other end, 0: unknown; and a number it had there */
-    int32_t peer_sample_fd;
-    bool peer_travels;   /* a message carries the other end: who takes it has it */
-    struct emu_fill in;  /* what can be read from fd */
-    struct emu_fill out; /* what was written to fd */
-};
-
-#define EMU_BLOCKED_FDS 4 /* a call of poll shows so many */
-
-/* A task that sleeps inside the emulator. */
-struct emu_blocked {
-    int32_t pid;
-    uint32_t tid;
-    uint32_t call;      /* enum emu_call_id; read and write also stand for their kin */
-    uint32_t count;     /* descriptors that the call looks at; `fds` shows the first of them */
-    uint64_t size;      /* bytes asked for, */
-    uint64_t done;      /* ... and moved so far */
-    int64_t timeout_ns; /* of the call; < 0: none */
-    uint64_t since_ns;  /* when it slept first, CLOCK_MONOTONIC */
-    uint64_t frame;     /* address of a frame in its stack: return address at + 8, then older */
-    bool outside;       /* the kernel's own descriptors may end it, too */
-    int32_t set_fd;     /* epoll_wait: the instance, and `fds` are entries of it; else -1 */
-    uint32_t fd_count;  /* of `fds` */
-    struct emu_blocked_fd fds[EMU_BLOCKED_FDS];
-};
-
-/*
- * Finds the next task that is blocked, from record *index on; *index moves behind it. Safe while
- * everything changes: what it gives was so at some moment, object by object. Takes no lock.
- *
- * Returns false: there are no more.
- */
-bool emu_session_blocked(uint32_t *index, struct emu_blocked *ret_blocked);
-
-/* Pids that have the description open, at most `max`. Returns their number; 0: it was closed. */
-uint32_t emu_session_holders(uint32_t description, uint32_t generation, int32_t *ret_pids,
-                             uint32_t max);
 
 #endif

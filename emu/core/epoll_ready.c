@@ -308,8 +308,9 @@ static uint32_t item_bits(const struct epoll_item *item)
     const struct description *watched = description_at(item->watched);
     uint32_t look;
 
-    if (atomic_load_explicit(&watched->generation, memory_order_relaxed) !=
-        item->watched_generation) {
+    /* What dies was closed, and may be with who sweeps: Linux's item is gone when close returns. */
+    if (atomic_load_explicit(&watched->life, memory_order_relaxed) !=
+        ((uint64_t)item->watched_generation << 32 | DESCRIPTION_LIVE)) {
         return 0;
     }
     if (watched->kind == DESCRIPTION_EPOLL) {

@@ -7,9 +7,16 @@
 
 #define PAUSE_ONE_IN     8        /* calls, on each side of them */
 #define INTERRUPT_ONE_IN 6        /* waits */
+#define LINGER_ONE_IN    4        /* calls that say what is ready */
+#define LATE_ONE_IN      4        /* wake-ups */
+#define RARE_ONE_IN      2        /* handlers of signals, ends of processes */
+#define RARE_STEP        4        /* their pauses are 320 us at least */
 #define PAUSE_SHORTEST   20000ull /* ns; twice as long with each step */
 #define PAUSE_STEPS      9 /* the longest is 5 ms: longer than what tests wait between steps */
 #define HARSH            2 /* so much more often */
+#define SLOW_ONE_IN      4 /* tasks: beside such a one the others get far ahead */
+#define SLOW_PAUSES      200
+#define SLOW             4 /* so much more often */
 
 /* splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014) */
 static uint64_t mix(uint64_t word)
@@ -38,6 +45,7 @@ static uint64_t draw(struct emu_task *self)
         uint64_t number = atomic_fetch_add(&process->fault_tasks, 1);
 
         self->fault_state = mix(process->options.seed * GOLDEN + process->fault_place + number) | 1;
+        self->fault_slow = mix(self->fault_state) % SLOW_ONE_IN == 0 ? SLOW_PAUSES : 0;
     }
     self->fault_state += GOLDEN;
     return mix(self->fault_state);
@@ -46,20 +54,61 @@ static uint64_t draw(struct emu_task *self)
 static bool one_in(struct emu_task *self, uint32_t count)
 {
     if (self->process->options.faults == EMU_FAULTS_HARSH) {
-        count /= HARSH;
+        count = count > HARSH ? count / HARSH : 1;
     }
     return draw(self) % count == 0;
 }
 
-void emu_fault_pause(struct emu_task *self)
+bool fault_chance(struct emu_task *self, uint32_t chance)
+{
+    return draw(self) >> 32 < chance;
+}
+
+uint32_t fault_below(struct emu_task *self, uint32_t count)
+{
+    return (uint32_t)(draw(self) % count);
+}
+
+static void pause_one_in(struct emu_task *self, uint32_t count, uint32_t least_step)
 {
     _Atomic uint32_t never = 0;
 
-    if (one_in(self, PAUSE_ONE_IN)) {
-        uint64_t chosen = draw(self);
-        uint64_t length = PAUSE_SHORTEST << chosen % PAUSE_STEPS;
+    if (self->fault_slow > 0) {
+        count = count > SLOW ? count / SLOW : 1;
+    }
+    if (one_in(self, count)) {
+        self->fault_slow -= self->fault_slow > 0;
+        uint32_t step = least_step + fault_below(self, PAUSE_STEPS - least_step);
+        uint64_t length = PAUSE_SHORTEST << step;
 
         host_futex_wait(&never, 0, host_now_ns() + length);
+    }
+}
+
+void emu_fault_pause(struct emu_task *self)
+{
+    pause_one_in(self, PAUSE_ONE_IN, 0);
+}
+
+void fault_linger(struct emu_task *self)
+{
+    pause_one_in(self, LINGER_ONE_IN, 0);
+}
+
+void fault_late(struct emu_task *self)
+{
+    pause_one_in(self, LATE_ONE_IN, 0);
+}
+
+void fault_rare(struct emu_task *self)
+{
+    pause_one_in(self, RARE_ONE_IN, RARE_STEP);
+}
+
+void emu_fault_handler(struct emu_task *self)
+{
+    if (fault_on(self)) {
+        fault_rare(self);
     }
 }
 

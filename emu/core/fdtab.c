@@ -4,6 +4,7 @@
 #include "fdtab.h"
 
 #include "announce.h"
+#include "track.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -196,7 +197,7 @@ void fdtab_clear(struct emu_task *self, int fd)
     }
 }
 
-void fdtab_set(struct emu_task *self, int fd, uint32_t index)
+void fdtab_restore(struct emu_task *self, int fd, uint32_t index)
 {
     struct description *description = description_at(index);
     uint64_t entry = (uint64_t)description->generation << 32 | (index + 1);
@@ -210,6 +211,23 @@ void fdtab_set(struct emu_task *self, int fd, uint32_t index)
     }
     if ((uint32_t)before != 0) {
         fdtab_unref(self, (uint32_t)before - 1);
+    }
+}
+
+void fdtab_set(struct emu_task *self, int fd, uint32_t index)
+{
+    fdtab_restore(self, fd, index);
+    if (track_is_on()) {
+        track_opened(self, fd, description_at(index)->kind, &description_at(index)->site);
+    }
+}
+
+void fdtab_note_closed(struct emu_task *self, int fd, uint32_t index)
+{
+    const struct description *description = description_at(index);
+
+    if (track_is_on()) {
+        track_closed(self, fd, description->kind, atomic_load(&description->site));
     }
 }
 
@@ -341,6 +359,7 @@ int64_t fdtab_close(struct emu_task *self, int fd)
         return EMU_NATIVE;
     }
     fdtab_keep_for_pins(fd, index);
+    fdtab_note_closed(self, fd, index);
     rc = host_close(fd);
     fdtab_unref(self, index);
     return rc;

@@ -104,6 +104,9 @@ static inline bool fdtab_present(int fd)
 /* Enters fd for a description that this process may hold already. Replaces what stood there. */
 void fdtab_set(struct emu_task *self, int fd, uint32_t index);
 
+/* The same for one that was there before: after exec, or when dup2 has failed. */
+void fdtab_restore(struct emu_task *self, int fd, uint32_t index);
+
 /* Forgets fd and drops its reference. The caller closes or has closed the kernel's. */
 void fdtab_clear(struct emu_task *self, int fd);
 
@@ -112,6 +115,9 @@ void fdtab_clear(struct emu_task *self, int fd);
  * Returns close's result, or EMU_NATIVE when fd has no entry.
  */
 int64_t fdtab_close(struct emu_task *self, int fd);
+
+/* Says that fd, which stood for the description, is closed by the guest: track.h. */
+void fdtab_note_closed(struct emu_task *self, int fd, uint32_t index);
 
 /* Takes fd's entry out; the reference becomes the caller's. Returns it, or ARENA_NONE. */
 uint32_t fdtab_take(int fd);

@@ -131,17 +131,17 @@ __attribute__((noinline)) static int64_t send_rights(struct emu_task *self, int 
     return rc;
 }
 
-int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, int flags,
-                     int allowed, uint64_t *ret_size)
+int64_t message_send(struct emu_task *self, int fd, struct description *kept,
+                     const struct msghdr *from, int flags, int allowed, uint64_t *ret_size)
 {
     struct guest_message message;
-    struct description *description;
+    struct description *description = kept;
     int64_t rc;
 
     if ((unsigned)flags & MESSAGE_COMPAT) {
         return -EINVAL;
     }
-    rc = message_socket(fd, &description);
+    rc = kept ? 0 : message_socket(fd, &description);
     if (rc != 0) {
         return rc;
     }
@@ -194,7 +194,8 @@ int message_store_sender(const struct description *description, int fd, bool end
     uint32_t generation;
 
     if (ended || description_is_vsock(description) ||
-        host_getpeername(fd, &sender.at, &sender.size) < 0 ||
+        host_getpeername(fdtab_number(fd, description_index(description)), &sender.at,
+                         &sender.size) < 0 ||
         sender.size <= offsetof(struct sockaddr_un, sun_path) ||
         meeting_is_hidden(&sender, &index, &generation)) {
         sender.size = 0;
@@ -271,22 +272,39 @@ __attribute__((noinline)) static int64_t receive_rights(struct emu_task *self, i
                                                                                       : rc;
 }
 
-int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int flags, int *ret_flags)
+/* The sender's name is asked for when the data are there: the socket is kept until then. */
+__attribute__((noinline)) static int64_t receive_kept(struct emu_task *self, int fd,
+                                                      struct description *description,
+                                                      struct msghdr *to, int flags, int *ret_flags)
+{
+    CHANNEL_KEEP(keep, self, description_index(description));
+
+    if (fdtab_get_call(fd) != description) {
+        return EMU_NATIVE; /* another thread was quicker */
+    }
+    return message_receive(self, fd, description, to, flags, ret_flags);
+}
+
+int64_t message_receive(struct emu_task *self, int fd, struct description *kept, struct msghdr *to,
+                        int flags, int *ret_flags)
 {
     struct guest_message message;
-    struct description *description;
+    struct description *description = kept;
     int64_t rc;
 
     if ((unsigned)flags & MESSAGE_COMPAT) {
         return -EINVAL;
     }
-    rc = message_socket(fd, &description);
+    rc = kept ? 0 : message_socket(fd, &description);
     if (rc != 0) {
         return rc;
     }
     rc = guest_message_import(&message, to);
     if (rc < 0) {
         return rc;
+    }
+    if (EMU_UNLIKELY(message.header.msg_name != NULL) && !kept) {
+        return receive_kept(self, fd, description, to, flags, ret_flags);
     }
     if (message_is_kernels(description, flags, 0)) {
         return message_hand_over(self, fd);

@@ -34,14 +34,15 @@ int64_t message_check_address(const struct description *description, const void 
 
 /*
  * As emu_sendmsg; `allowed` flags of the header count too. *ret_size is the message's size, so that
- * a partial send can be told.
+ * a partial send can be told. `kept`: what the caller has found behind fd and keeps pinned,
+ * whatever the number stands for by now; NULL: it is looked up.
  */
-int64_t message_send(struct emu_task *self, int fd, const struct msghdr *from, int flags,
-                     int allowed, uint64_t *ret_size);
+int64_t message_send(struct emu_task *self, int fd, struct description *kept,
+                     const struct msghdr *from, int flags, int allowed, uint64_t *ret_size);
 
 /* As emu_recvmsg; *ret_flags is what went into msg_flags, and maybe MESSAGE_ENDED. */
-int64_t message_receive(struct emu_task *self, int fd, struct msghdr *to, int flags,
-                        int *ret_flags);
+int64_t message_receive(struct emu_task *self, int fd, struct description *kept, struct msghdr *to,
+                        int flags, int *ret_flags);
 
 /*
  * Stores the sender's name as recvfrom and recvmsg do: unix_copy_addr(). `ended`: nothing was

@@ -141,12 +141,93 @@ static uint32_t size_of(const char *text)
     return *text == 0 && size <= INT32_MAX ? (uint32_t)size : 0;
 }
 
+/* The value behind "+0x", up to `end`. False: there is none. */
+static bool offset_of(const char **at, uint64_t *ret_offset)
+{
+    char *end;
+
+    if (strncmp(*at, "0x", 2) != 0) {
+        return false;
+    }
+    *ret_offset = strtoull(*at, &end, 16);
+    *at = end;
+    return true;
+}
+
+/* MODULE+0xOFFSET, as reports name a call, or MODULE+0xFROM-0xTO: all calls in between. */
+static int parse_place(const char *text, struct emu_place *place)
+{
+    const char *plus = strrchr(text, '+');
+    size_t size = plus ? (size_t)(plus - text) : 0;
+    const char *at = plus ? plus + 1 : text;
+
+    if (size == 0 || !offset_of(&at, &place->from)) {
+        return -EINVAL;
+    }
+    place->to = place->from--;
+    if (*at == '-') {
+        at++;
+        place->from++;
+        if (!offset_of(&at, &place->to)) {
+            return -EINVAL;
+        }
+    }
+    if (*at != 0 || place->to <= place->from) {
+        return -EINVAL;
+    }
+    memcpy(place->module, text, size < sizeof place->module ? size : sizeof place->module - 1);
+    return 0;
+}
+
+/* SIZE[@PLACE]; a backlog's is a number from 0 on. */
+static int parse_capacity_of(enum emu_capacity kind, const char *text, uint32_t *all,
+                             struct emu_options *options)
+{
+    const char *sign = strchr(text, '@');
+    struct emu_place place = { .kind = kind };
+    size_t length = sign ? (size_t)(sign - text) : strlen(text);
+    bool counts = kind == EMU_CAPACITY_BACKLOG;
+    char digits[16];
+    int rc;
+
+    if (length >= sizeof digits) {
+        return -EINVAL;
+    }
+    memcpy(digits, text, length);
+    digits[length] = 0;
+    place.size = size_of(digits);
+    if (place.size == 0 && !(counts && strcmp(digits, "0") == 0)) {
+        return -EINVAL;
+    }
+    if (place.size == 1 && kind == EMU_CAPACITY_CREDIT) { /* each recv: ENOMEM */
+        return -EINVAL;                                   /* vsock_connectible_wait_data */
+    }
+    place.size += counts;
+    if (!sign) {
+        *all = place.size;
+        return 0;
+    }
+    rc = parse_place(sign + 1, &place);
+    if (rc == 0 && options->place_count == EMU_MAX_PLACES) {
+        rc = -ENOSPC;
+    }
+    if (rc == 0) {
+        options->places[options->place_count++] = place;
+    }
+    return rc;
+}
+
 /* The smallest that Linux can give, or a size of one kind. -ENOENT: the option has another name. */
 static int parse_capacity(const char *option, struct emu_options *options)
 {
-    const char *pipe = value_of(option, "pipe-capacity");
-    const char *socket = value_of(option, "sock-buffer");
-    uint32_t size = pipe ? size_of(pipe) : socket ? size_of(socket) : 0;
+    const struct {
+        char name[16];
+        enum emu_capacity kind;
+        uint32_t *all;
+    } kinds[] = { { "pipe-capacity", EMU_CAPACITY_PIPE, &options->pipe_capacity },
+                  { "sock-buffer", EMU_CAPACITY_SOCKET, &options->sock_buffer },
+                  { "vsock-credit", EMU_CAPACITY_CREDIT, &options->vsock_credit },
+                  { "backlog", EMU_CAPACITY_BACKLOG, &options->backlog } };
 
     if (strcmp(option, "squeeze") == 0) {
         options->pipe_capacity = EMU_SQUEEZED_PIPE;
@@ -154,26 +235,14 @@ static int parse_capacity(const char *option, struct emu_options *options)
         options->vsock_credit = EMU_SQUEEZED_CREDIT;
         return 0;
     }
-    if (!pipe && !socket) {
-        return -ENOENT;
-    }
-    if (size < (pipe ? EMU_PAGE : EMU_SQUEEZED_SOCKET)) {
-        return -EINVAL; /* less than Linux can give */
-    }
-    *(pipe ? &options->pipe_capacity : &options->sock_buffer) = size;
-    return 0;
-}
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const char *value = value_of(option, kinds[i].name);
 
-/* A number of 1 and more. */
-static int parse_backlog(const char *text, struct emu_options *options)
-{
-    uint32_t count = size_of(text);
-
-    if (count == 0) {
-        return -EINVAL;
+        if (value) {
+            return parse_capacity_of(kinds[i].kind, value, kinds[i].all, options);
+        }
     }
-    options->backlog = count;
-    return 0;
+    return -ENOENT;
 }
 
 static int parse_host_unix(const char *text, struct emu_options *options)
@@ -330,6 +399,20 @@ static int parse_seed(const char *text, struct emu_options *options)
     return 0;
 }
 
+static int add_injection(const char *text, struct emu_options *options)
+{
+    struct emu_inject_problem problem;
+
+    if (options->inject_count == EMU_MAX_INJECTIONS) {
+        return -ENOSPC;
+    }
+    if (emu_inject_parse(text, &options->inject[options->inject_count], &problem) < 0) {
+        return -EINVAL;
+    }
+    options->inject_count++;
+    return 0;
+}
+
 /* Options about names and AF_VSOCK. -ENOENT: the option has another name. */
 static int parse_world(const char *option, struct emu_options *options)
 {
@@ -351,23 +434,13 @@ static int parse_world(const char *option, struct emu_options *options)
     if (value) {
         return parse_seed(value, options);
     }
+    value = value_of(option, "inject");
+    if (value) {
+        return add_injection(value, options);
+    }
     value = value_of(option, "hybrid");
     if (value) {
         return parse_hybrid(value, options);
-    }
-    value = value_of(option, "backlog");
-    if (value) {
-        return parse_backlog(value, options);
-    }
-    value = value_of(option, "vsock-credit");
-    if (value) {
-        uint32_t size = size_of(value);
-
-        if (size < EMU_SQUEEZED_CREDIT) {
-            return -EINVAL;
-        }
-        options->vsock_credit = size;
-        return 0;
     }
     return parse_capacity(option, options);
 }

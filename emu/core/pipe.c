@@ -145,9 +145,14 @@ int64_t pipe_read_try(struct emu_task *self, void *op, struct wait_set *set, boo
 static int merge(struct transfer *transfer, struct buf_state *state)
 {
     uint32_t part = (uint32_t)(transfer->size % EMU_PAGE);
+    uint32_t page = EMU_PAGE;
 
+    if (EMU_UNLIKELY(state->piece != 0)) {
+        page = state->piece;
+        part = (uint32_t)(transfer->size % page);
+    }
     if (part == 0 || state->seg_count == 0 || !(state->last_info & SEG_MERGEABLE) ||
-        state->last_len + part > EMU_PAGE) {
+        state->last_len + (state->last_info & SEG_CHARGE) + part > page) {
         return 0;
     }
     if (EMU_UNLIKELY(ring_put(buf_ring(state), buf_ring_mask(state), state->head + state->used,
@@ -163,8 +168,10 @@ static int merge(struct transfer *transfer, struct buf_state *state)
 /* Cuts the rest into slots until they are used up. Returns 0 or -EFAULT. */
 static int fill_slots(struct transfer *transfer, struct buf_state *state, uint32_t info)
 {
+    uint32_t page = EMU_LIKELY(state->piece == 0) ? EMU_PAGE : state->piece;
+
     while (transfer->done < transfer->size && state->seg_count < state->limit) {
-        uint32_t part = (uint32_t)base_min_u64(EMU_PAGE, transfer->size - transfer->done);
+        uint32_t part = (uint32_t)base_min_u64(page, transfer->size - transfer->done);
 
         if (EMU_UNLIKELY(ring_put(buf_ring(state), buf_ring_mask(state), state->head + state->used,
                                   &transfer->cursor, part) < 0)) {
@@ -214,6 +221,7 @@ int64_t pipe_write_try(struct emu_task *self, void *op, struct wait_set *set, bo
     if (EMU_UNLIKELY(state.flags & BUF_READER_GONE)) {
         lock_release(self, &buf->lock);
         self->sigpipe = true; /* also after a partial write */
+        self->broken = description_index(transfer->description) + 1;
         return before > 0 ? (int64_t)before : -EPIPE;
     }
     if (first) {
@@ -268,10 +276,23 @@ int pipe_resize(struct emu_task *self, struct description *description, uint32_t
     }
     if (rc == 0) {
         state.limit = slots;
+        state.piece = 0;
         buf_publish_locked(buf, &state);
         queue_notify_locked(&buf->writers, POLLNVAL, &list); /* pipe_resize_ring: without a key */
     }
     lock_release(self, &buf->lock);
     wake_list_flush(self, &list);
     return rc;
+}
+
+void pipe_make_tiny(struct emu_task *self, uint32_t index, uint32_t bytes)
+{
+    struct socket_buf *buf = buf_at(index);
+    struct buf_state state;
+
+    lock_acquire(self, &buf->lock);
+    state = buf_state_locked(buf);
+    state.piece = bytes;
+    buf_publish_locked(buf, &state);
+    lock_release(self, &buf->lock);
 }

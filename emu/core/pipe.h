@@ -53,6 +53,12 @@ int64_t pipe_await_data(struct emu_task *self, const struct transfer *transfer, 
 int64_t pipe_await_room(struct emu_task *self, const struct transfer *transfer,
                         struct wait_set *set, bool last);
 
+/*
+ * A pipe that is smaller than Linux allows: one slot of `bytes`. A write of PIPE_BUF bytes and less
+ * is cut there, too. Requires: nobody else can reach it yet; it has one slot.
+ */
+void pipe_make_tiny(struct emu_task *self, uint32_t buf, uint32_t bytes);
+
 /* Bytes that FIONREAD reports, at either end. */
 uint32_t pipe_unread(const struct description *description);
 

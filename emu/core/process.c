@@ -4,8 +4,10 @@
 #include "process.h"
 
 #include "announce.h"
+#include "birth.h"
 #include "epoll.h"
 #include "fault.h"
+#include "track.h"
 #include "trace_event.h"
 #include "verify.h"
 #include "vigil.h"
@@ -24,19 +26,31 @@ uint32_t process_find(int32_t pid)
     for (uint32_t slot = 0; slot < used; slot++) {
         struct process_record *record = process_at(slot);
 
-        if (PROCESS_KIND(atomic_load(&record->state)) != PROCESS_FREE &&
-            atomic_load(&record->pid) == pid) {
+        if (process_is_member(atomic_load(&record->state)) && atomic_load(&record->pid) == pid) {
             return slot;
         }
     }
     return ARENA_NONE;
 }
 
-/*
- * A fresh, expected record. pid 0 is a child that isn't born yet, which `parent` expects:
- * everything that tells a sweep so is written before the record is anything but free.
- */
-static uint32_t make_slot(int32_t pid, struct emu_process *parent)
+/* Of one that is the same process, and of no one that had its pid before. */
+static uint32_t find_own(int32_t pid, uint64_t mark)
+{
+    uint32_t used = process_slots();
+
+    for (uint32_t slot = 0; slot < used; slot++) {
+        const struct process_record *record = process_at(slot);
+
+        if (process_is_member(atomic_load(&record->state)) && atomic_load(&record->pid) == pid &&
+            process_has_mark(slot, mark)) {
+            return slot;
+        }
+    }
+    return ARENA_NONE;
+}
+
+/* Everything that tells a sweep whose it is stands there before the record is anything but free. */
+uint32_t process_make(int32_t pid, uint64_t mark, uint32_t kind, struct emu_process *parent)
 {
     uint32_t slot = pool_take(&arena->header.processes, arena->processes_links, EMU_MAX_PROCESSES);
     struct process_record *record;
@@ -45,12 +59,11 @@ static uint32_t make_slot(int32_t pid, struct emu_process *parent)
         return ARENA_NONE;
     }
     record = process_at(slot);
-    if (pid ==
-        0) { /* unborn: a number of its own, so that a late emu_fork_parent() can't miss it */
+    if (pid == 0) { /* a number of its own, so that a late emu_fork_parent() can't miss it */
         pid = -(int32_t)(atomic_fetch_add(&arena->header.unborn, 1) % INT32_MAX) - 1;
     }
     atomic_store(&record->pid, pid);
-    atomic_store(&record->mark, 0);
+    atomic_store(&record->mark, mark);
     atomic_store(&record->alarm_ns, 0);
     atomic_store(&record->announced, 0);
     record->place = fault_place_of_child(parent);
@@ -58,8 +71,13 @@ static uint32_t make_slot(int32_t pid, struct emu_process *parent)
     atomic_store(&record->cid, parent ? parent->cid : 0);
     record->parent_mark = parent ? atomic_load(&process_at(parent->slot)->mark) : 0;
     atomic_store(&record->state,
-                 PROCESS_GENERATION(atomic_load(&record->state) + 0x100000u) | PROCESS_EXPECTED);
+                 PROCESS_GENERATION(atomic_load(&record->state) + PROCESS_ONE_GENERATION) | kind);
     return slot;
+}
+
+static uint32_t generation_of(uint32_t slot)
+{
+    return PROCESS_GENERATION(atomic_load(&process_at(slot)->state));
 }
 
 /* A child, or a later image of this process, finds that the watcher knows of it. */
@@ -106,10 +124,10 @@ static uint32_t take_record(struct emu_process *process, struct emu_task *self, 
     uint32_t slot;
 
     lock_acquire(self, &arena->header.processes_lock);
-    slot = process_find(pid);
+    slot = find_own(pid, mark);
     process->trace_birth = slot == ARENA_NONE ? TRACE_BIRTH_FIRST : TRACE_BIRTH_EXEC;
     if (slot == ARENA_NONE) {
-        slot = make_slot(pid, NULL);
+        slot = process_make(pid, mark, PROCESS_EXPECTED, NULL);
     }
     if (slot != ARENA_NONE) {
         atomic_store(&process_at(slot)->mark, mark);
@@ -120,19 +138,31 @@ static uint32_t take_record(struct emu_process *process, struct emu_task *self, 
     return slot;
 }
 
+/* Those that had our pid before us. */
+static void sweep_namesakes(struct emu_task *self, uint32_t own)
+{
+    uint32_t used = process_slots();
+
+    for (uint32_t slot = 0; slot < used; slot++) {
+        uint32_t seen = atomic_load(&process_at(slot)->state);
+
+        if (slot != own && PROCESS_KIND(seen) != PROCESS_FREE &&
+            atomic_load(&process_at(slot)->pid) == self->process->pid &&
+            !process_has_mark(slot, atomic_load(&process_at(own)->mark))) {
+            process_sweep_slot(self, slot, seen);
+        }
+    }
+}
+
 int emu_process_join(struct emu_process *process, struct emu_task *self)
 {
     int32_t pid = host_getpid();
     uint64_t mark = host_process_mark(pid);
-    uint32_t slot = process_find(pid);
-    uint32_t seen = slot == ARENA_NONE ? 0 : atomic_load(&process_at(slot)->state);
+    uint32_t slot;
 
     fdtab_thaw_child(); /* the table may be a copy of one that another process froze */
     self->process = process;
     process->slot = 0; /* nobody's, until we have our own */
-    if (slot != ARENA_NONE && host_marks_differ(atomic_load(&process_at(slot)->mark), mark)) {
-        process_sweep_slot(self, slot, seen);
-    }
     slot = take_record(process, self, pid, mark);
     if (slot ==
         ARENA_NONE) { /* of processes without descriptions nobody may have noticed the end */
@@ -145,9 +175,12 @@ int emu_process_join(struct emu_process *process, struct emu_task *self)
     process->slot = slot;
     process->pid = pid;
     process->options = arena->header.options;
+    birth_executed(slot, generation_of(slot));
     process->fault_place = process_at(slot)->place;
     process->records = arena->header.trace.on != 0;
-    wait_sweep(self, slot); /* threads of the image before exec */
+    wait_sweep(self, slot);        /* threads of the image before exec, ... */
+    process_take_over(self, slot); /* ... which may have been sweeping */
+    sweep_namesakes(self, slot);
     atomic_store(&process->announced, atomic_load(&process_at(slot)->announced) != 0);
     atomic_fetch_add(&arena->header.joined, 1);
     atomic_fetch_add(&arena->header.changes, 1);
@@ -172,7 +205,7 @@ static void take_up(struct rebuild *rebuild, int fd, uint32_t index)
     announce(rebuild->self->process);
     description_hold(description, rebuild->self->process->slot);
     atomic_store(&description->shared, 1);
-    fdtab_set(rebuild->self, fd, index);
+    fdtab_restore(rebuild->self, fd, index);
     rebuild->found++;
 }
 
@@ -314,16 +347,17 @@ static bool hold_all(struct emu_task *self, uint32_t slot)
 
 int emu_fork_reserve(struct emu_task *self)
 {
-    uint32_t slot = make_slot(0, self->process);
+    uint32_t slot = process_make(0, 0, PROCESS_EXPECTED, self->process);
 
     if (slot == ARENA_NONE) {
         emu_process_sweep_dead(self);
-        slot = make_slot(0, self->process);
+        slot = process_make(0, 0, PROCESS_EXPECTED, self->process);
     }
     if (slot == ARENA_NONE) {
         return -EAGAIN;
     }
     self->fork_token = atomic_load(&process_at(slot)->pid);
+    birth_note(self, slot, generation_of(slot), EMU_ORIGIN_FORK);
     return (int)slot;
 }
 
@@ -383,9 +417,8 @@ static uint32_t adopt_slot(struct emu_process *process, uint32_t slot, int32_t p
     atomic_compare_exchange_strong(&record->pid, &unborn, pid);
     if (!atomic_compare_exchange_strong(&record->state, &state,
                                         PROCESS_GENERATION(state) | PROCESS_LIVE)) {
-        slot = make_slot(pid, NULL);
+        slot = process_make(pid, 0, PROCESS_LIVE, NULL);
         EMU_ASSERT(slot != ARENA_NONE);
-        process_set_kind(slot, PROCESS_LIVE);
     }
     return slot;
 }
@@ -471,7 +504,7 @@ static void expect_child(struct emu_task *self, int32_t child, const uint32_t *l
     lock_acquire(self, &arena->header.processes_lock);
     slot = process_find(child);
     if (slot == ARENA_NONE) {
-        slot = make_slot(child, NULL);
+        slot = process_make(child, 0, PROCESS_EXPECTED, NULL);
         if (slot != ARENA_NONE) {
             atomic_store(&process_at(slot)->cid, self->process->cid);
         }
@@ -483,6 +516,9 @@ static void expect_child(struct emu_task *self, int32_t child, const uint32_t *l
         }
     }
     lock_release(self, &arena->header.processes_lock);
+    if (slot != ARENA_NONE) {
+        birth_note(self, slot, generation_of(slot), EMU_ORIGIN_SPAWN);
+    }
     atomic_fetch_add(&arena->header.changes, 1);
     if (slot != ARENA_NONE && count > 0) {
         announce_slot(slot);
@@ -540,6 +576,9 @@ void emu_process_exit(struct emu_task *self)
 {
     int top = fdtab_top();
 
+    if (fault_on(self)) {
+        fault_rare(self); /* before its ends are seen to be closed, and its parent is told */
+    }
     if (self->process->options.verify) {
         verify_ends(self);
     }
@@ -558,6 +597,9 @@ void emu_fd_invalidate(struct emu_task *self, int fd)
         trace_number(self, fd);
         fdtab_clear(self, fd);
     }
+    if (track_is_on()) {
+        track_forget(fd);
+    }
 }
 
 uint32_t emu_session_members(int32_t *ret_pids, uint32_t max, uint32_t *ret_changes)
@@ -570,7 +612,7 @@ uint32_t emu_session_members(int32_t *ret_pids, uint32_t max, uint32_t *ret_chan
     for (uint32_t slot = 0; slot < used && count < max; slot++) {
         int32_t pid = atomic_load(&process_at(slot)->pid);
 
-        if (PROCESS_KIND(atomic_load(&process_at(slot)->state)) != PROCESS_FREE && pid > 0) {
+        if (process_is_member(atomic_load(&process_at(slot)->state)) && pid > 0) {
             ret_pids[count++] = pid;
         }
     }

@@ -7,6 +7,10 @@
  *
  * A dead process is swept: its bits go, its waiters leave the queues, and everybody who waits on
  * what it held is woken, because it may have died between a change and the wake-up.
+ *
+ * A record says by its slot who sweeps it, and what is being freed says who frees it. So a watcher
+ * has a record too, of its own kind: else one that was killed could not be told from its successor,
+ * and two would sweep, and free, one record.
  */
 #ifndef EMU_PROCESS_H
 #define EMU_PROCESS_H
@@ -22,11 +26,13 @@ enum {
     PROCESS_EXPECTED, /* made by the parent; or joined, but its table isn't rebuilt yet */
     PROCESS_LIVE,     /* its bits are what it refers to */
     PROCESS_SWEPT,    /* being swept */
+    PROCESS_WATCHER,  /* of a process that watches members, and is none: it may sweep */
 };
 
 #define PROCESS_KIND(state)       ((state)&0xffu)
 #define PROCESS_SWEEPER(state)    ((state) >> 8 & 0xfffu)
 #define PROCESS_GENERATION(state) ((state)&0xfff00000u)
+#define PROCESS_ONE_GENERATION    0x100000u
 static_assert(EMU_MAX_PROCESSES <= 0x1000, "a slot has 12 bits");
 
 struct process_record {
@@ -55,8 +61,20 @@ static inline uint32_t process_slots(void)
     return atomic_load_explicit(&arena->header.processes.fresh, memory_order_acquire);
 }
 
-/* The record of a process, or ARENA_NONE. */
+/* A member's record: being swept it counts as one until that is done. */
+static inline bool process_is_member(uint32_t state)
+{
+    return PROCESS_KIND(state) != PROCESS_FREE && PROCESS_KIND(state) != PROCESS_WATCHER;
+}
+
+/* The record of a member, or ARENA_NONE. */
 uint32_t process_find(int32_t pid);
+
+/*
+ * A fresh record of that kind, or ARENA_NONE. pid 0 is a child that isn't born yet, which `parent`
+ * expects. mark 0: not known yet. parent NULL: there is none, or it doesn't know.
+ */
+uint32_t process_make(int32_t pid, uint64_t mark, uint32_t kind, struct emu_process *parent);
 
 /* Moves a record that is ours, or whose lock we hold, on. */
 static inline void process_set_kind(uint32_t slot, uint32_t kind)
@@ -71,6 +89,18 @@ void process_drop_all(struct emu_task *self, uint32_t slot);
 
 /* Gives the record back. Requires: it is ours, or nobody else's any more. */
 void process_free(uint32_t slot);
+
+/*
+ * What the slot's process was sweeping, freeing or making goes on in our hands, or is given up:
+ * after its death, and of the threads of an image before exec.
+ */
+void process_take_over(struct emu_task *self, uint32_t slot);
+
+/* Whether the records of two processes with one pid are the same process's, as far as is known. */
+static inline bool process_has_mark(uint32_t slot, uint64_t mark)
+{
+    return !host_marks_differ(atomic_load(&process_at(slot)->mark), mark);
+}
 
 /* Forgets a process that was found dead when its record's state was `seen`. */
 void process_sweep_slot(struct emu_task *self, uint32_t slot, uint32_t seen);

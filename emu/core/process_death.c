@@ -31,8 +31,8 @@ void process_drop_all(struct emu_task *self, uint32_t slot)
 
 void process_free(uint32_t slot)
 {
+    process_set_kind(slot, PROCESS_FREE); /* first: without its pid it would seem to be unborn */
     atomic_store(&process_at(slot)->pid, 0);
-    process_set_kind(slot, PROCESS_FREE);
     pool_give(&arena->header.processes, arena->processes_links, slot);
 }
 
@@ -49,30 +49,22 @@ static bool is_gone_without_mark(int32_t pid)
     return rc == -ESRCH || (rc == 0 && host_process_mark(host_getpid()) != 0);
 }
 
-static bool is_gone(int32_t pid)
-{
-    return host_process_mark(pid) == 0 && is_gone_without_mark(pid);
-}
-
-/* Slot 0 is the watcher (sockrig run), which is no member. */
+/* Nobody has slot 0: there was no room for a record. Such a one is believed to live. */
 static bool sweeper_is_dead(uint32_t slot)
 {
-    int32_t watcher = atomic_load(&arena->header.watcher);
-
-    if (slot != 0) { /* a record that is free: it was swept itself, in the middle of the sweep */
-        return PROCESS_KIND(atomic_load(&process_at(slot)->state)) == PROCESS_FREE ||
-               slot_is_dead(slot);
-    }
-    return watcher != 0 && is_gone(watcher);
+    return slot != 0 && (PROCESS_KIND(atomic_load(&process_at(slot)->state)) == PROCESS_FREE ||
+                         slot_is_dead(slot));
 }
 
 /*
  * Makes this process the sweeper of the record, as it was when it was found dead (`seen`). False:
- * it is free again, or somebody else who lives is at it.
+ * it is free again, or somebody else who lives is at it. Each claim has a generation of its own, so
+ * that one which comes late, decided upon when an earlier sweeper was found dead, comes to nothing.
  */
 static bool claim_sweep(const struct emu_task *self, uint32_t slot, uint32_t seen)
 {
-    uint32_t mine = PROCESS_GENERATION(seen) | self->process->slot << 8 | PROCESS_SWEPT;
+    uint32_t mine = PROCESS_GENERATION(seen + PROCESS_ONE_GENERATION) | self->process->slot << 8 |
+                    PROCESS_SWEPT;
 
     if (PROCESS_KIND(seen) == PROCESS_FREE) {
         return false;
@@ -86,15 +78,46 @@ static bool claim_sweep(const struct emu_task *self, uint32_t slot, uint32_t see
 
 void process_sweep_slot(struct emu_task *self, uint32_t slot, uint32_t seen)
 {
+    bool outer = self->sweeps;
+
     if (!claim_sweep(self, slot, seen)) {
         return;
     }
+    self->sweeps = true;
     passage_sweep(self);
     wait_sweep(self, slot);
     process_drop_all(self, slot);
+    process_take_over(self, slot);
+    self->sweeps = outer;
+    process_free(slot);
+}
+
+/* What that one was sweeping is to be swept again. False: it was sweeping nobody. */
+static bool give_sweeps_up(uint32_t sweeper)
+{
+    uint32_t used = process_slots();
+    bool any = false;
+
+    for (uint32_t slot = 0; slot < used; slot++) {
+        uint32_t seen = atomic_load(&process_at(slot)->state);
+
+        if (PROCESS_KIND(seen) == PROCESS_SWEPT && PROCESS_SWEEPER(seen) == sweeper &&
+            slot != sweeper) {
+            any |= atomic_compare_exchange_strong(
+                &process_at(slot)->state, &seen,
+                PROCESS_GENERATION(seen + PROCESS_ONE_GENERATION) | PROCESS_LIVE);
+        }
+    }
+    return any;
+}
+
+void process_take_over(struct emu_task *self, uint32_t slot)
+{
     rights_sweep(self, slot);
     description_sweep(self, slot);
-    process_free(slot);
+    if (give_sweeps_up(slot)) {
+        emu_process_sweep_dead(self);
+    }
 }
 
 /* The record's process is gone, or its pid belongs to another one by now. */
@@ -127,7 +150,7 @@ static void sweep_unborn(struct emu_task *self, int32_t parent)
     for (uint32_t slot = 0; slot < used; slot++) {
         uint32_t seen = atomic_load(&process_at(slot)->state);
 
-        if (PROCESS_KIND(seen) == PROCESS_EXPECTED && atomic_load(&process_at(slot)->pid) <= 0 &&
+        if (process_is_member(seen) && atomic_load(&process_at(slot)->pid) <= 0 &&
             process_at(slot)->parent_pid == parent && slot_is_dead(slot)) {
             process_sweep_slot(self, slot, seen);
         }
@@ -144,7 +167,8 @@ bool emu_process_sweep(struct emu_task *self, int32_t pid)
         uint32_t seen = slot == ARENA_NONE ? 0 : atomic_load(&process_at(slot)->state);
 
         lives = slot != ARENA_NONE && !slot_is_dead(slot);
-        if (slot == ARENA_NONE || lives) {
+        if (slot == ARENA_NONE || lives ||
+            (PROCESS_KIND(seen) == PROCESS_SWEPT && PROCESS_SWEEPER(seen) == 0)) {
             break;
         }
         process_sweep_slot(self, slot, seen);
@@ -168,4 +192,49 @@ uint32_t emu_process_sweep_dead(struct emu_task *self)
         }
     }
     return count;
+}
+
+/* ---- Watchers ---- */
+
+static void sweep_watchers(struct emu_task *self)
+{
+    uint32_t used = process_slots();
+
+    for (uint32_t slot = 0; slot < used; slot++) {
+        uint32_t seen = atomic_load(&process_at(slot)->state);
+
+        if (PROCESS_KIND(seen) == PROCESS_WATCHER && slot_is_dead(slot)) {
+            process_sweep_slot(self, slot, seen);
+        }
+    }
+}
+
+void emu_watcher_join(struct emu_process *process, struct emu_task *self)
+{
+    int32_t pid = host_getpid();
+    uint64_t mark = host_process_mark(pid);
+    uint32_t slot;
+
+    self->process = process;
+    process->slot = 0;
+    process->pid = pid;
+    slot = process_make(pid, mark, PROCESS_WATCHER, NULL);
+    if (slot == ARENA_NONE) {
+        emu_process_sweep_dead(self);
+        slot = process_make(pid, mark, PROCESS_WATCHER, NULL);
+    }
+    if (slot != ARENA_NONE) {
+        process->slot = slot;
+        sweep_watchers(self);
+    }
+}
+
+void emu_watcher_leave(struct emu_task *self)
+{
+    uint32_t slot = self->process->slot;
+
+    if (slot != 0) {
+        self->process->slot = 0;
+        process_free(slot);
+    }
 }

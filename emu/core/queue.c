@@ -3,6 +3,8 @@
  */
 #include "queue.h"
 
+#include "fault.h"
+
 #include <poll.h>
 
 #define EVERYBODY (POLLERR | POLLHUP | POLLNVAL | QUEUE_RECHECK)
@@ -224,8 +226,25 @@ static bool collect_owed(struct emu_task *self, struct lock *lock, struct wait_q
     return list->count > 0;
 }
 
+/* --faults: tasks are woken in any order. */
+static void shuffle(struct emu_task *self, struct wake_list *list)
+{
+    for (uint32_t i = list->count; i > 1; i--) {
+        uint32_t other = fault_below(self, i);
+        struct wake_entry entry = list->entries[i - 1];
+
+        if (entry.kind == WAITER_TASK && list->entries[other].kind == WAITER_TASK) {
+            list->entries[i - 1] = list->entries[other];
+            list->entries[other] = entry;
+        }
+    }
+}
+
 void wake_list_flush(struct emu_task *self, struct wake_list *list)
 {
+    if (list->count > 1 && fault_on(self)) {
+        shuffle(self, list);
+    }
     tell(self, list);
     for (uint32_t i = 0; i < list->owing; i++) {
         for (uint32_t bound = 0; bound < EMU_MAX_WAITERS; bound++) {

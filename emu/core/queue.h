@@ -89,15 +89,16 @@ static inline struct waiter *waiter_at(uint32_t index)
 /* Whom to tell once the lock is released. */
 #define WAKE_LIST_MAX   16
 #define WAKE_QUEUES_MAX 4 /* queues that one list can be notified of */
+struct wake_entry {
+    uint32_t kind;
+    uint32_t target;
+    uint32_t generation; /* of an item or a description */
+    uint32_t events;     /* what happened: POLL* bits, all of them for a change of state */
+};
 struct wake_list {
     uint32_t count;
     uint32_t owing; /* queues in which some waiter found no place in the list */
-    struct {
-        uint32_t kind;
-        uint32_t target;
-        uint32_t generation; /* of an item or a description */
-        uint32_t events;     /* what happened: POLL* bits, all of them for a change of state */
-    } entries[WAKE_LIST_MAX];
+    struct wake_entry entries[WAKE_LIST_MAX];
     struct {
         struct lock *lock;
         struct wait_queue *queue;

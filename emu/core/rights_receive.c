@@ -163,6 +163,8 @@ static void enter(struct emu_task *self, int fd, uint32_t index)
         fdtab_hold(self, index); /* before the number says so */
         fdtab_set(self, fd, index);
         fdtab_unref(self, index);
+        atomic_store_explicit(&description->receiver, self->process->slot + 1,
+                              memory_order_relaxed);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "rights.h"
 
+#include <errno.h>
 #include <sys/syscall.h>
 
 static inline struct rights *rights_at(uint32_t index)
@@ -51,7 +52,12 @@ void rights_take_first(struct emu_task *self, struct socket_buf *buf, uint32_t *
 /* Never blocks. */
 static inline int64_t rights_read(int fd, void *buffer, uint64_t size, int flags)
 {
-    return host_syscall(SYS_recvfrom, fd, (long)buffer, (long)size, flags | MSG_DONTWAIT, 0, 0);
+    const int all = flags | MSG_DONTWAIT;
+    int64_t got = host_syscall(SYS_recvfrom, fd, (long)buffer, (long)size, all, 0, 0);
+
+    /* Of records the error comes once, before the data: the other end was closed with carriers. */
+    return got == -ECONNRESET ? host_syscall(SYS_recvfrom, fd, (long)buffer, (long)size, all, 0, 0)
+                              : got;
 }
 
 #endif

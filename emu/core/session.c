@@ -69,27 +69,11 @@ void emu_session_set_hidden(struct emu_hidden hidden)
     arena->header.hidden = hidden;
 }
 
-/* What a watcher was sweeping when it died is nobody's: who takes its place sweeps it again. */
-static void adopt_sweeps(void)
-{
-    uint32_t used = atomic_load_explicit(&arena->header.processes.fresh, memory_order_acquire);
-
-    for (uint32_t slot = 0; slot < used; slot++) {
-        uint32_t seen = atomic_load(&process_at(slot)->state);
-
-        if (PROCESS_KIND(seen) == PROCESS_SWEPT && PROCESS_SWEEPER(seen) == 0) {
-            atomic_compare_exchange_strong(&process_at(slot)->state, &seen,
-                                           PROCESS_GENERATION(seen) | PROCESS_LIVE);
-        }
-    }
-}
-
 void emu_session_set_watcher(int32_t pid, int bell_fd)
 {
     struct host_identity identity = { 0 };
 
     if (pid != 0) {
-        adopt_sweeps();
         host_identify(bell_fd, &identity);
     }
     atomic_store(&arena->header.watcher_object, identity.object);
@@ -184,7 +168,7 @@ static uint32_t count_processes(void)
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < atomic_load(&arena->header.processes.fresh); i++) {
-        count += PROCESS_KIND(atomic_load(&process_at(i)->state)) != PROCESS_FREE;
+        count += process_is_member(atomic_load(&process_at(i)->state));
     }
     return count;
 }

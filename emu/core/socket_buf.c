@@ -48,9 +48,15 @@ uint32_t buf_create(uint32_t slot, uint32_t bytes, uint32_t limit, uint8_t kind)
 {
     unsigned shift = shift_for(bytes, 0);
     struct buf_state state = { .limit = limit, .kind = kind };
+    bool tiny = (kind == DESCRIPTION_STREAM || kind == DESCRIPTION_SEQPACKET) && limit > 0 &&
+                limit < EMU_SQUEEZED_SOCKET;
     struct socket_buf *buf;
     uint32_t index;
 
+    if (EMU_UNLIKELY(tiny)) {
+        state.piece = limit;
+        state.limit = BUF_TINY_LIMIT;
+    }
     if (shift > EMU_CHUNK_MAX_SHIFT) {
         return ARENA_NONE;
     }
@@ -62,6 +68,11 @@ uint32_t buf_create(uint32_t slot, uint32_t bytes, uint32_t limit, uint8_t kind)
     state.chunk = ARENA_NONE;
     buf_publish_locked(buf, &state); /* nobody else can reach it yet */
     buf->old_chunk = 0;
+    atomic_store_explicit(&buf->sent, 0, memory_order_relaxed);
+    atomic_store_explicit(&buf->received, 0, memory_order_relaxed);
+    atomic_store_explicit(&buf->reader, 0, memory_order_relaxed);
+    atomic_store_explicit(&buf->writer, 0, memory_order_relaxed);
+    buf->reader_end.pid = 0;
     atomic_store_explicit(&buf->reader_cpu, -1, memory_order_relaxed);
     atomic_store_explicit(&buf->writer_cpu, -1, memory_order_relaxed);
     atomic_store_explicit(&buf->refs, BUF_REF_READER | BUF_REF_WRITER, memory_order_relaxed);

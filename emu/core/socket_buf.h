@@ -23,6 +23,7 @@
 #include "lock.h"
 #include "ring.h"
 #include "queue.h"
+#include "track.h"
 
 /*
  * A buf belongs to the two descriptions that name it, one as reader, one as writer. While it
@@ -61,7 +62,8 @@ enum { BUF_VERSION_SHIFT = 8, BUF_VERSION_BITS = (1 << BUF_VERSION_SHIFT) - 1 };
 
 /* Segment info, beside the charge. */
 enum {
-    SEG_MERGEABLE = 1u << 31, /* pipe: a later write may fill the rest of the page */
+    SEG_MERGEABLE = 1u << 31, /* pipe: a later write may fill the rest of the page, of which what
+                                 stands in place of a charge was read before splice moved it */
     SEG_EOR = 1u << 31,       /* AF_VSOCK: the record was sent with MSG_EOR */
     SEG_PACKET = 1u << 30,    /* pipe: O_DIRECT; socket: one record, or a record's last piece */
     SEG_PEEKED = 1u << 29,    /* an empty record that was peeked at */
@@ -98,6 +100,7 @@ struct buf_state {
     union {
         uint32_t unreported; /* AF_VSOCK stream: read in whole packets, and not reported yet */
         uint32_t records;    /* AF_VSOCK records: complete ones that are unread */
+        uint32_t piece;      /* pipe, AF_UNIX: bytes of a segment at most; 0: Linux's own bound */
     };
 };
 static_assert(sizeof(struct buf_state) == 48, "three moves");
@@ -117,8 +120,14 @@ struct socket_buf {
     struct {
         _Alignas(64) struct buf_state at; /* the two never share a cache line */
     } state[2];
-    uint32_t rights; /* records of descriptors that are in flight, in order; rights.h */
-    uint32_t rest[79];
+    uint32_t rights;          /* records of descriptors that are in flight, in order; rights.h */
+    _Atomic uint32_t changes; /* AF_UNIX: shutdowns that the sender's end was told of; stream.c */
+    struct track_end reader_end; /* who has closed the reading end, and where */
+    _Atomic uint64_t sent;       /* bytes, while a rule of --inject counts them: inject_run.c */
+    _Atomic uint64_t received;
+    _Atomic int32_t reader; /* pid that last read, while track.h is on; or 0 */
+    _Atomic int32_t writer; /* ... that wrote */
+    uint32_t rest[64];
 };
 static_assert(sizeof(struct socket_buf) == 512, "arena.def gives 512");
 
@@ -235,7 +244,14 @@ static inline uint32_t buf_bits(const struct socket_buf *buf)
 struct buf_state buf_peek(const struct socket_buf *buf);
 
 /*
+ * Socket buffers that are smaller than Linux allows hold one segment of so many bytes (`piece`).
+ * This limit says so to all that count charges: there is room exactly when nothing is charged.
+ */
+#define BUF_TINY_LIMIT 4u
+
+/*
  * A new, empty buf with room for `bytes`, in transit with `slot`; both references are taken.
+ * `limit`: a pipe's slots; SO_SNDBUF, or of AF_UNIX a smaller number of bytes.
  * Returns its index, ARENA_NONE when there is no more.
  */
 uint32_t buf_create(uint32_t slot, uint32_t bytes, uint32_t limit, uint8_t kind);

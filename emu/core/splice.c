@@ -10,6 +10,7 @@
 #include "vsock_data.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 
 #define ROUND_BYTES 65536u /* of a send: 16 slots (splice_to_socket) of a page */
 #define ROUND_SLOTS 16u
@@ -123,9 +124,10 @@ static bool next_piece(struct pieces *pieces, uint32_t *ret_len, uint32_t *ret_i
     len = (uint32_t)base_min_u64(end - pieces->offset, base_min_u64(pieces->left, pieces->cut));
     *ret_info = 0;
     if (state->kind == DESCRIPTION_PIPE_READER) {
-        bool whole = len == seg.len && !pieces->keep;
-
-        *ret_info = seg.info & (whole ? SEG_PACKET | SEG_MERGEABLE : SEG_PACKET);
+        *ret_info = seg.info & SEG_PACKET;
+        if (len == seg.len - pieces->offset && !pieces->keep && seg.info & SEG_MERGEABLE) {
+            *ret_info = seg.info + pieces->offset; /* its page is as full as before */
+        }
     }
     *ret_len = len;
     pieces->left -= len;
@@ -165,20 +167,6 @@ static void ring_iov(const struct buf_state *state, uint64_t size, struct iovec 
     ret_iov[1] = (struct iovec){ buf_ring(state), size - first };
 }
 
-/* A slot that was read in part, and goes over as it is: its page is as full as before. */
-static bool is_rest_of_slot(const struct buf_state *from, uint32_t len)
-{
-    return from->kind == DESCRIPTION_PIPE_READER && from->first_taken > 0 &&
-           len + from->first_taken == buf_first_seg(from).len;
-}
-
-static void append_rest(struct buf_state *to, uint32_t taken, uint32_t len, uint32_t info)
-{
-    buf_append(to, len, info);
-    to->last_len += taken;
-    to->first_taken = taken;
-}
-
 /*
  * Copies what fits from a frozen source into the pipe's state. Returns bytes; 0: no room, or no
  * memory for it.
@@ -204,21 +192,18 @@ static uint64_t fill_pipe(const struct splice *splice, const struct buf_state *f
     cursor = (struct cursor){ iov, 2, 0 };
     for (uint32_t i = 0; i < room && next_piece(&pieces, &len, &info); i++) {
         ring_put(buf_ring(to), buf_ring_mask(to), to->head + to->used, &cursor, len);
-        if (i == 0 && to->seg_count == 0 && !splice->keep && is_rest_of_slot(from, len)) {
-            append_rest(to, from->first_taken, len, buf_first_seg(from).info);
-        } else {
-            buf_append(to, len, info);
-        }
+        buf_append(to, len, info);
     }
     return bytes;
 }
 
-void splice_taken_locked(const struct description *description, struct socket_buf *from,
+void splice_taken_locked(struct description *description, struct socket_buf *from,
                          struct buf_state *state, uint64_t bytes, struct wake_list *list)
 {
     uint32_t charged = state->charged;
     bool used_up = passage_drop(state, bytes);
 
+    stream_peek_offset_back(description, bytes);
     if (state->kind == DESCRIPTION_VSOCK_STREAM) {
         if (vsock_report_when_due(description, state)) {
             queue_notify_locked(&from->writers, VSOCK_SPACE_KEY, list);
@@ -238,7 +223,7 @@ void splice_taken_locked(const struct description *description, struct socket_bu
 /* The source's end of a step: what has gone out of it, and who is told. */
 static void take(struct emu_task *self, const struct splice *splice, uint64_t bytes)
 {
-    const struct description *description = splice->in.description;
+    struct description *description = splice->in.description;
     struct socket_buf *from = buf_at(description->rx);
     struct buf_state state;
     struct wake_list list;
@@ -372,14 +357,12 @@ static int64_t pipe_to_pipe_try(struct emu_task *self, void *op, struct wait_set
     return -EAGAIN;
 }
 
-/* Whether a socket has something to read: > 0; else the result of a receive, or WAIT_BLOCK. */
-static int64_t look_at_socket(struct emu_task *self, struct splice *splice, struct wait_set *set,
-                              bool last)
+int64_t splice_look(struct emu_task *self, struct transfer *probe, struct wait_set *set, bool last)
 {
-    struct transfer *probe = &splice->probe;
     struct description *description = probe->description;
     int32_t offset = atomic_load_explicit(&description->peek_offset, memory_order_relaxed);
-    struct iovec iov = { &splice->byte, 1 };
+    char byte;
+    struct iovec iov = { &byte, 1 };
     int64_t result;
 
     if (EMU_UNLIKELY(offset > 0)) { /* SO_PEEK_OFF: not for this look */
@@ -416,7 +399,7 @@ static int64_t stream_to_pipe_try(struct emu_task *self, void *op, struct wait_s
             }
             return result;
         }
-        result = look_at_socket(self, splice, set, last);
+        result = splice_look(self, &splice->probe, set, last);
         if (result <= 0) {
             return result == WAIT_BLOCK || splice->done == 0 ? result : (int64_t)splice->done;
         }
@@ -503,7 +486,9 @@ static int64_t step_to_socket(struct emu_task *self, struct splice *splice, stru
     if (result == WAIT_BLOCK || result == -EAGAIN) {
         set->count = 0;
         set->fd_count = 0;
-        out->waited |= last && result == WAIT_BLOCK; /* as in stream.c */
+        if (last && result == WAIT_BLOCK) {
+            stream_send_sleeps(out);
+        }
         return pipe_await_room(self, out, set, last);
     }
     if (result > 0) { /* also what was sent before an error: the next one meets that again */
@@ -513,6 +498,16 @@ static int64_t step_to_socket(struct emu_task *self, struct splice *splice, stru
         return PIPE_AGAIN;
     }
     return result;
+}
+
+/* What a send on a socket that isn't connected says; this one has nothing that could be sent. */
+static int64_t ask_unconnected(const struct transfer *out)
+{
+    bool records = description_keeps_records(out->description);
+    int64_t rc = host_syscall(SYS_sendto, fdtab_number(out->fd, out->index), 0, 0,
+                              MSG_DONTWAIT | (records ? MSG_OOB : 0), 0, 0);
+
+    return rc < 0 && !(records && rc == -EOPNOTSUPP) ? rc : PIPE_AGAIN;
 }
 
 static int64_t pipe_to_socket_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
@@ -531,6 +526,8 @@ static int64_t pipe_to_socket_try(struct emu_task *self, void *op, struct wait_s
                 return (int64_t)splice->done;
             }
             result = pipe_await_data(self, &splice->in, from.flags, set, last);
+        } else if (description_is_unix_fresh(splice->out.description)) {
+            result = ask_unconnected(&splice->out);
         } else {
             result = step_to_socket(self, splice, set, last);
         }
@@ -661,7 +658,7 @@ int64_t splice_run(struct emu_task *self, uint32_t call, const struct splice_end
 
     splice.size = base_min_u64(size, EMU_RW_MAX);
     prepare(&splice, in, out, flags);
-    if (description_is_unix_fresh(in->description) || description_is_unix_fresh(out->description)) {
+    if (description_is_unix_fresh(in->description)) {
         return EMU_NATIVE;
     }
     SPLICE_PINS(pins, self);

@@ -29,7 +29,6 @@ struct splice {
     uint64_t size;         /* asked for */
     uint64_t done;
     struct iovec iov[2]; /* what is sent: a place in the source's ring */
-    char byte;           /* what the probe reads */
 };
 
 struct splice_end {
@@ -53,7 +52,8 @@ int64_t splice_run(struct emu_task *self, uint32_t call, const struct splice_end
 /*
  * The same with one end that is the kernel's: splice_feed.c, splice_give.c. `offset` is the
  * guest's, of the kernel's side, or NULL. EMU_NATIVE: nothing was moved; the emulated end has gone
- * native, or the kernel refuses the call, whatever is unread.
+ * native, or the kernel refuses the call, whatever is unread. splice_from_real also where both are
+ * emulated, and the kernel is to refuse what is read as soon as there is room.
  */
 struct splice_call {
     uint32_t call;
@@ -67,9 +67,6 @@ int64_t splice_from_real(struct emu_task *self, const struct splice_call *call);
 int64_t splice_to_real(struct emu_task *self, const struct splice_call *call);
 int64_t splice_file_to_socket(struct emu_task *self, const struct splice_call *call);
 int64_t splice_pipe_to_socket(struct emu_task *self, const struct splice_call *call);
-
-/* sendfile from a pipe into an emulated one: waits for room, then is refused. */
-int64_t splice_pipe_refused(struct emu_task *self, const struct splice_call *call);
 
 /*
  * ---- Between the files of this header ----
@@ -89,8 +86,14 @@ bool splice_pin(struct emu_task *self, const struct splice_end *end); /* false: 
         __attribute__((unused, cleanup(splice_pins_end))) = splice_pins_begin(self)
 
 /* Takes bytes out of what is read, publishes that and notes whom to tell. Requires: its lock. */
-void splice_taken_locked(const struct description *description, struct socket_buf *from,
+void splice_taken_locked(struct description *description, struct socket_buf *from,
                          struct buf_state *state, uint64_t bytes, struct wake_list *list);
+
+/*
+ * Whether a socket has something to read: > 0; else the result of a receive, or WAIT_BLOCK.
+ * `probe`: prepared for a look at one byte.
+ */
+int64_t splice_look(struct emu_task *self, struct transfer *probe, struct wait_set *set, bool last);
 
 /* A record, or what descriptors come with, into a pipe: received as by recv(2), and cut. */
 int64_t splice_record_to_pipe(struct emu_task *self, struct splice *splice,

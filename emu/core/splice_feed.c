@@ -71,9 +71,22 @@ static void describe_room(const void *op, const struct wait_set *set, struct tas
     ret_sleep->watch[0].events = POLLOUT;
 }
 
-/* Returns slots, and the lock is held; or what the call ends with. */
+/*
+ * What stands before room: the offset, and whether there may be one. sendfile of nothing looks at
+ * these, too, and leaves the placeholder alone.
+ */
+static bool offset_is_refused(const struct splice_call *call)
+{
+    return call->offset &&
+           host_syscall(SYS_sendfile, call->out.fd, call->in.fd, (long)call->offset, 0, 0, 0) < 0;
+}
+
+/*
+ * Returns slots, and the lock is held; or what the call ends with. `call`: where one end is the
+ * kernel's, or is refused by it; else NULL.
+ */
 static int64_t room_wait(struct emu_task *self, struct room *room, const struct splice_end *out,
-                         uint64_t size, bool nonblock)
+                         uint64_t size, bool nonblock, const struct splice_call *call)
 {
     const struct splice_end ends[2] = { { NULL, -1 }, *out };
     const uint64_t done = 0;
@@ -85,6 +98,13 @@ static int64_t room_wait(struct emu_task *self, struct room *room, const struct 
     transfer_init(&room->out, out->description, out->fd, NULL, 0, size, 0);
     room->out.nonblock |= nonblock;
     result = room_try(self, room, &set, false);
+    if (call && call->offset && result == -EPIPE) {
+        self->sigpipe = false; /* the kernel's, unless it refuses the offset */
+        return EMU_NATIVE;
+    }
+    if (call && (result == WAIT_BLOCK || result == -EAGAIN) && offset_is_refused(call)) {
+        return EMU_NATIVE;
+    }
     if (result == WAIT_BLOCK) {
         result = splice_wait(self, room_try, room, &set, ends, &done, describe_room);
     }
@@ -126,7 +146,7 @@ int64_t splice_record_to_pipe(struct emu_task *self, struct splice *splice,
 {
     struct transfer *in = &splice->in;
     struct room room;
-    int64_t slots = room_wait(self, &room, &ends[1], splice->size, splice->out.nonblock);
+    int64_t slots = room_wait(self, &room, &ends[1], splice->size, splice->out.nonblock, NULL);
     struct iovec iov;
     int64_t got;
 
@@ -143,28 +163,11 @@ int64_t splice_record_to_pipe(struct emu_task *self, struct splice *splice,
     in->cursor = (struct cursor){ &iov, 1, 0 };
     in->size = iov.iov_len;
     got = transfer_receive(self, in);
-    if (got <= 0) {
-        return got;
+    if (got <= 0) { /* copy_splice_read() means its own pages by EFAULT */
+        return got == -EFAULT && description_keeps_records(in->description) ? -EAGAIN : got;
     }
     room.buf = channel_lock(self, &room.out, room.out.description->tx, &room.state);
     return room.buf ? put_locked(self, &room, memory.data, (uint32_t)got) : -EPIPE;
-}
-
-int64_t splice_pipe_refused(struct emu_task *self, const struct splice_call *call)
-{
-    struct room room;
-    int64_t slots;
-
-    SPLICE_PINS(pins, self);
-    if (!splice_pin(self, &call->out)) {
-        return -ENOMEM;
-    }
-    slots = room_wait(self, &room, &call->out, call->size, call->flags & SPLICE_F_NONBLOCK);
-    if (slots > 0) {
-        lock_release(self, &room.buf->lock);
-        return -EINVAL;
-    }
-    return slots;
 }
 
 /* How far the first slot of a file's page reaches, when its position is in the middle of one. */
@@ -184,18 +187,33 @@ static uint32_t page_start(const struct splice_call *call)
     return position > 0 ? (uint32_t)position & (EMU_PAGE - 1) : 0;
 }
 
+/* A number that it has now: its own may have been closed while the call slept. */
+static int number_of(const struct splice_end *end)
+{
+    uint32_t index = end->description ? description_index(end->description) : 0;
+    int number = end->description ? fdtab_number(end->fd, index) : end->fd;
+
+    return number >= 0 ? number : fdtab_find(-1, index);
+}
+
+/* What is emulated the kernel refuses, and never waits for. */
 static int64_t feed(struct emu_task *self, const struct splice_call *call, uint64_t size)
 {
-    const long splice[6] = { call->in.fd, (long)call->offset, call->out.fd,
-                             0,           (long)size,         (long)call->flags };
-    const long tee[6] = { call->in.fd, call->out.fd, (long)size, (long)call->flags };
-    const long sendfile[6] = { call->out.fd, call->in.fd, (long)call->offset, (long)size };
+    int in = number_of(&call->in);
+    int out = number_of(&call->out);
+    const long splice[6] = { in, (long)call->offset, out, 0, (long)size, (long)call->flags };
+    const long tee[6] = { in, out, (long)size, (long)call->flags };
+    const long sendfile[6] = { out, in, (long)call->offset, (long)size };
+    const long *words = splice;
+    long number = SYS_splice;
 
-    switch (call->call) {
-    case EMU_CALL_tee: return wait_in_kernel(self, SYS_tee, tee);
-    case EMU_CALL_sendfile: return wait_in_kernel(self, SYS_sendfile, sendfile);
-    default: return wait_in_kernel(self, SYS_splice, splice);
+    if (call->call != EMU_CALL_splice) {
+        words = call->call == EMU_CALL_tee ? tee : sendfile;
+        number = call->call == EMU_CALL_tee ? SYS_tee : SYS_sendfile;
     }
+    return call->in.description
+               ? host_syscall(number, words[0], words[1], words[2], words[3], words[4], words[5])
+               : wait_in_kernel(self, number, words);
 }
 
 /*
@@ -227,12 +245,16 @@ int64_t splice_from_real(struct emu_task *self, const struct splice_call *call)
     int64_t result;
 
     SPLICE_PINS(pins, self);
-    if (!splice_pin(self, &call->out)) {
+    if (!splice_pin(self, &call->in) || !splice_pin(self, &call->out)) {
         return -ENOMEM;
     }
-    slots = room_wait(self, &room, &call->out, call->size, call->flags & SPLICE_F_NONBLOCK);
+    slots = room_wait(self, &room, &call->out, call->size, call->flags & SPLICE_F_NONBLOCK, call);
     if (slots <= 0) {
         return slots;
+    }
+    if (call->size == 0) {
+        lock_release(self, &room.buf->lock);
+        return offset_is_refused(call) ? EMU_NATIVE : 0;
     }
     reader = description_peer(call->out.description);
     if (!reader) { /* about to be gone; the kernel knows */
@@ -242,13 +264,16 @@ int64_t splice_from_real(struct emu_task *self, const struct splice_call *call)
     channel_feed_begin(self, room.buf, &room.state);
     start = page_start(call);
     result = feed(self, call, base_min_u64(call->size, (uint64_t)slots * EMU_PAGE - start));
-    fed(self, call->out.fd, reader, EMU_PAGE - start, result > 0 ? (uint64_t)result : 0);
+    fed(self, number_of(&call->out), reader, EMU_PAGE - start, result > 0 ? (uint64_t)result : 0);
     return result;
 }
 
 /* ---- Into a socket ---- */
 
-/* Sends one piece of the file, of at most 16 pages. Returns bytes, 0: the end, -errno. */
+/*
+ * Sends one piece of the file, of at most 16 pages. Returns bytes, -errno, EMU_NATIVE: there are
+ * none; whether that is the end, or the file can't be spliced from, the kernel says.
+ */
 static int64_t send_piece(struct emu_task *self, const struct splice_call *call, char *memory,
                           off64_t offset, uint64_t left, bool *ret_short)
 {
@@ -259,7 +284,7 @@ static int64_t send_piece(struct emu_task *self, const struct splice_call *call,
     int64_t sent;
 
     if (got <= 0) {
-        return got;
+        return EMU_NATIVE;
     }
     transfer_init(&transfer, call->out.description, call->out.fd, &iov, 1, (uint64_t)got, 0);
     transfer.splices = true;

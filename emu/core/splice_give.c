@@ -22,32 +22,30 @@ struct give {
     off64_t offset;
     uint64_t done;
     uint32_t kind; /* HOST_* of the kernel's end */
+    bool spliced; /* bytes go through a pipe of our own: it is one, or knows what an offset means */
     bool nonblock; /* don't wait for it */
-    char byte;
 };
 
 /* Writes what lies in iov without waiting. Returns bytes or -errno. */
-static int64_t give_bytes(const struct give *give, const struct own_pipe *own, struct iovec iov[2],
+static int64_t give_bytes(struct give *give, const struct own_pipe *own, struct iovec iov[2],
                           uint64_t size)
 {
     const struct splice_call *call = give->call;
     struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
     int64_t rc;
 
-    switch (give->kind) {
-    case HOST_SOCKET:
-        return host_syscall(SYS_sendmsg, call->out.fd, (long)&message,
-                            MSG_DONTWAIT | (call->flags & SPLICE_F_MORE ? MSG_MORE : 0), 0, 0, 0);
-    case HOST_PIPE:
+    if (give->spliced) {
         rc = host_syscall(SYS_writev, own->fds[1], (long)iov, 2, 0, 0, 0);
         return rc <= 0 ? rc
-                       : host_syscall(SYS_splice, own->fds[0], 0, call->out.fd, 0, (long)size,
+                       : host_syscall(SYS_splice, own->fds[0], 0, call->out.fd,
+                                      call->offset ? (long)&give->offset : 0, (long)size,
                                       SPLICE_F_NONBLOCK);
-    default:
-        return call->offset
-                   ? host_syscall(SYS_pwritev, call->out.fd, (long)iov, 2, give->offset, 0, 0)
-                   : host_syscall(SYS_writev, call->out.fd, (long)iov, 2, 0, 0, 0);
     }
+    if (give->kind == HOST_SOCKET) {
+        return host_syscall(SYS_sendmsg, call->out.fd, (long)&message,
+                            MSG_DONTWAIT | (call->flags & SPLICE_F_MORE ? MSG_MORE : 0), 0, 0, 0);
+    }
+    return host_syscall(SYS_writev, call->out.fd, (long)iov, 2, 0, 0, 0);
 }
 
 /*
@@ -88,14 +86,17 @@ static int64_t give_once(struct emu_task *self, struct give *give, const struct 
     return rc;
 }
 
-static int64_t give_to_pipe(struct emu_task *self, struct give *give)
+static int64_t give_spliced(struct emu_task *self, struct give *give)
 {
     FDTAB_CHANGE(self); /* no child shall inherit what comes next */
     OWN_PIPE(own);
     return own.fds[0] < 0 ? -ENFILE : give_once(self, give, &own);
 }
 
-/* Whether the kernel's end takes bytes: false, and *ret_result says what becomes of the call. */
+/*
+ * Whether the kernel's end takes bytes; a socket is asked when a send has met no room: a listener
+ * never has any, and refuses a send at once. False: *ret_result says what becomes of the call.
+ */
 static bool takes_bytes(struct give *give, struct wait_set *set, int64_t *ret_result)
 {
     short bits = host_poll_one(give->call->out.fd, POLLOUT);
@@ -117,7 +118,6 @@ static bool takes_bytes(struct give *give, struct wait_set *set, int64_t *ret_re
 static int64_t has_bytes(struct emu_task *self, struct give *give, struct wait_set *set, bool last)
 {
     struct transfer *in = &give->in;
-    struct iovec iov = { &give->byte, 1 };
     struct buf_state state;
 
     if (splice_is_pipe(&give->call->in)) {
@@ -127,9 +127,7 @@ static int64_t has_bytes(struct emu_task *self, struct give *give, struct wait_s
         }
         return state.seg_count > 0 ? 1 : pipe_await_data(self, in, state.flags, set, last);
     }
-    give->probe.cursor = (struct cursor){ &iov, 1, 0 };
-    return transfer_receive_try(in->description)(self, &give->probe, set,
-                                                 last || give->probe.nonblock);
+    return splice_look(self, &give->probe, set, last);
 }
 
 static int64_t give_try(struct emu_task *self, void *op, struct wait_set *set, bool last)
@@ -145,17 +143,16 @@ static int64_t give_try(struct emu_task *self, void *op, struct wait_set *set, b
             return (int64_t)give->done;
         }
         result = has_bytes(self, give, set, last);
-        if (result > 0 && takes_bytes(give, set, &result)) {
-            result = give->kind == HOST_PIPE ? give_to_pipe(self, give)
-                                             : give_once(self, give, NULL);
+        if (result > 0 && (give->kind == HOST_SOCKET || takes_bytes(give, set, &result))) {
+            result = give->spliced ? give_spliced(self, give) : give_once(self, give, NULL);
+            if (result == -EAGAIN && !give->nonblock && give->kind != HOST_OTHER &&
+                takes_bytes(give, set, &result)) {
+                continue; /* somebody was quicker */
+            }
         }
         if (result > 0) {
             give->done += (uint64_t)result;
-            give->offset += result;
             continue;
-        }
-        if (result == -EAGAIN && !give->nonblock && give->kind != HOST_OTHER) {
-            continue; /* somebody was quicker: poll says when there is room again */
         }
         if (result != PIPE_AGAIN) {
             return result == WAIT_BLOCK || give->done == 0 ? result : (int64_t)give->done;
@@ -234,6 +231,7 @@ int64_t splice_to_real(struct emu_task *self, const struct splice_call *call)
     host_identify(call->out.fd, &identity);
     SPLICE_PINS(pins, self);
     give.kind = identity.kind;
+    give.spliced = identity.kind == HOST_PIPE || call->offset;
     result = give_prepare(&give, call);
     if (result != 0) {
         return result;

@@ -20,6 +20,30 @@ static int64_t sent_or(const struct transfer *transfer, int error)
     return transfer->done > 0 ? (int64_t)transfer->done : -error;
 }
 
+/* What an end has been told of but room: segments that came, shutdowns. Takes no lock. */
+static uint32_t prods(const struct description *description)
+{
+    struct buf_state came = buf_peek(buf_at(description->rx));
+
+    return came.seg_head + came.seg_count +
+           atomic_load_explicit(&buf_at(description->tx)->changes, memory_order_relaxed);
+}
+
+void stream_send_sleeps(struct transfer *transfer)
+{
+    transfer->waited = true;
+    transfer->prods = prods(transfer->description);
+}
+
+/* A sleeping sender is woken by data that come the other way, too. */
+static void mind_arrivals(const struct description *description, struct wait_set *set)
+{
+    struct socket_buf *rx = buf_at(description->rx);
+
+    wait_set_add(set, &rx->lock, &rx->readers, &rx->version,
+                 atomic_load_explicit(&rx->writer_cpu, memory_order_relaxed), POLLIN | POLLRDNORM);
+}
+
 /* No room for another segment: asks, fails, or says what to wait for. */
 static int64_t send_no_room(struct emu_task *self, struct transfer *transfer, struct wait_set *set,
                             bool last, wait_try again)
@@ -34,18 +58,28 @@ static int64_t send_no_room(struct emu_task *self, struct transfer *transfer, st
     if (transfer->nonblock) {
         return sent_or(transfer, EAGAIN);
     }
-    transfer->waited |= last; /* from the sleep on, only unix_write_space lets it go on */
-    return channel_block(transfer, set, false, news);
+    if (last) {
+        stream_send_sleeps(transfer);
+    }
+    channel_block(transfer, set, false, news);
+    if (set->count < set->capacity) {
+        mind_arrivals(transfer->description, set);
+    }
+    return WAIT_BLOCK;
 }
 
 /*
  * Whether a sender may add a segment: while less than its buffer is charged; but one that slept is
- * woken only when a quarter at most is (sock_alloc_send_pskb, unix_writable).
+ * woken only when a quarter at most is (sock_alloc_send_pskb, unix_writable), or by something else
+ * that its end is told of.
  */
-static bool has_room(const struct transfer *transfer, const struct buf_state *state)
+static bool has_room(struct transfer *transfer, const struct buf_state *state)
 {
     if (EMU_UNLIKELY(transfer->waited)) {
-        return 4ull * (state->charged + 1ull) <= state->limit;
+        if (transfer->prods == prods(transfer->description)) {
+            return 4ull * (state->charged + 1ull) <= state->limit;
+        }
+        transfer->waited = false;
     }
     return state->charged < state->limit;
 }
@@ -90,6 +124,9 @@ static uint32_t next_segment(const struct transfer *transfer, const struct buf_s
         return part;
     }
     part = base_min_u32(base_min_u32(part, STREAM_CHUNK_MAX), state->limit / 2 - 64);
+    if (EMU_UNLIKELY(state->piece != 0)) {
+        part = (uint32_t)base_min_u64(transfer->size - transfer->done, state->piece);
+    }
     *ret_charge = charge_stream(part);
     return part;
 }
@@ -153,6 +190,7 @@ int64_t stream_send_try(struct emu_task *self, void *op, struct wait_set *set, b
     if (first && EMU_UNLIKELY(state.flags & BUF_SHUT)) {
         lock_release(self, &buf->lock);
         self->sigpipe = true;
+        self->broken = description_index(transfer->description) + 1;
         return -EPIPE;
     }
     if (EMU_UNLIKELY(transfer->size == 0)) {
@@ -203,12 +241,14 @@ int64_t seqpacket_send_try(struct emu_task *self, void *op, struct wait_set *set
         return EMU_NATIVE;
     }
     buf_note_cpu(&buf->writer_cpu, host_cpu());
-    if (size > state.limit - 32) {
-        error = EMSGSIZE;
+    if (!transfer->started &&
+        size > (EMU_UNLIKELY(state.piece != 0) ? EMU_SQUEEZED_SOCKET : state.limit) - 32) {
+        error = EMSGSIZE; /* not when the buffer shrinks under a sleeping sender */
     } else if (state.flags & BUF_SHUT) {
         error = EPIPE; /* a record never raises SIGPIPE */
     } else if (!has_room(transfer, &state)) {
         lock_release(self, &buf->lock);
+        transfer->started = true;
         return send_no_room(self, transfer, set, last, seqpacket_send_try);
     } else if (buf_reserve_locked(buf, &state, size, 1) < 0) {
         error = ENOBUFS;
@@ -250,6 +290,9 @@ static void note_shutdown(struct emu_task *self, struct socket_buf *buf, struct 
                           uint32_t told, struct wake_list *list)
 {
     lock_acquire(self, &buf->lock);
+    if (queue == &buf->writers) {
+        atomic_fetch_add_explicit(&buf->changes, 1, memory_order_relaxed);
+    }
     queue_notify_locked(queue, POLLHUP | told, list);
     lock_release(self, &buf->lock);
 }
@@ -290,6 +333,7 @@ void stream_set_send_buffer(struct emu_task *self, struct description *descripti
     lock_acquire(self, &buf->lock);
     state = buf_state_locked(buf);
     state.limit = size;
+    state.piece = 0;
     buf_publish_locked(buf, &state);
     told = POLLOUT | POLLWRNORM | POLLWRBAND | WAITER_ASYNC;
     if (buf_bits_of(&state) & BUF_OUT) { /* sock_set_sndbuf: unix_write_space */

@@ -39,9 +39,16 @@ static int64_t receive_nothing(struct emu_task *self, struct transfer *transfer,
     struct description *description = transfer->description;
     enum channel_news news = CHANNEL_SAME;
     bool ended = flags & BUF_SHUT;
-    int error = description_take_error(description);
     int64_t result;
+    int error;
 
+    /* A stream's peer may have sent its last bytes and died since we looked: they come first. */
+    if (EMU_UNLIKELY(atomic_load(&description->error) != 0) &&
+        description->kind == DESCRIPTION_STREAM && !(transfer->flags & MSG_PEEK) &&
+        buf_bits(buf_at(description->rx)) & BUF_IN) {
+        return again(self, transfer, set, last);
+    }
+    error = description_take_error(description);
     if (error != 0) {
         return transfer->done > 0 ? (int64_t)transfer->done : -error;
     }
@@ -144,8 +151,7 @@ static int take_segments(struct emu_task *self, struct transfer *transfer, struc
     return 0;
 }
 
-/* SO_PEEK_OFF: reading moves it back with the data (sk_peek_offset_bwd). */
-static void peek_offset_back(struct description *description, uint64_t size)
+void stream_peek_offset_back(struct description *description, uint64_t size)
 {
     int32_t offset = atomic_load_explicit(&description->peek_offset, memory_order_relaxed);
 
@@ -262,7 +268,7 @@ int64_t stream_receive_try(struct emu_task *self, void *op, struct wait_set *set
         return result;
     }
     receive_commit(self, transfer, buf, &state, charged);
-    peek_offset_back(transfer->description, transfer->done - before);
+    stream_peek_offset_back(transfer->description, transfer->done - before);
     if (result == 0 && state.seg_count > 0) {
         return (int64_t)transfer->done; /* full, or a fault behind the first bytes */
     }
@@ -374,7 +380,7 @@ int64_t seqpacket_receive_try(struct emu_task *self, void *op, struct wait_set *
     buf_drop_first(&state); /* also after a fault: the record is gone, as in Linux */
     receive_commit(self, transfer, buf, &state, charged);
     if (result >= 0) {
-        peek_offset_back(description, len);
+        stream_peek_offset_back(description, len);
     }
     return result;
 }

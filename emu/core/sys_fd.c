@@ -9,6 +9,7 @@
 #include "fdtab.h"
 #include "pipe.h"
 #include "stream.h"
+#include "track.h"
 #include "vsock_data.h"
 
 #include <errno.h>
@@ -52,13 +53,15 @@ static int64_t copy_onto(struct emu_task *self, int fd, int target, int flags, b
     rc = dup3 ? host_dup3(fd, target, flags) : host_dup2(fd, target);
     if (rc < 0) {
         if (old != ARENA_NONE) {
-            fdtab_set(self, target, old);
+            fdtab_restore(self, target, old);
             fdtab_unref(self, old);
         }
         return rc;
     }
     if (description && (unsigned)target < EMU_MAX_FDS) {
         fdtab_set(self, target, description_index(description));
+    } else if (track_is_on()) {
+        track_forget(target);
     }
     if (old != ARENA_NONE) {
         fdtab_unref(self, old);

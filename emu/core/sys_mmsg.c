@@ -5,6 +5,7 @@
  * they differ: the cap, a vector of 0, a partial entry, errors behind the first entry, the
  * time-out.
  */
+#include "channel.h"
 #include "fdtab.h"
 #include "guest_iov.h"
 #include "message.h"
@@ -16,11 +17,18 @@ static bool openbsd(const struct emu_task *self)
     return self->process->options.mmsg == EMU_MMSG_OPENBSD;
 }
 
-static bool is_socket(int fd)
+/* What is behind the number, or NULL: the placeholder knows ENOTSOCK. */
+static struct description *socket_at(int fd)
 {
     struct description *description = fdtab_get_call(fd);
 
-    return description && description_is_socket(description);
+    return description && description_is_socket(description) ? description : NULL;
+}
+
+/* All messages go over one socket, whatever another thread does to the number meanwhile. */
+static bool is_kept(int fd, const struct description *description)
+{
+    return fdtab_get_call(fd) == description && !description_is_unix_fresh(description);
 }
 
 /* OpenBSD copies the whole element back, which clears msg_flags. */
@@ -38,14 +46,19 @@ static int store_sent(struct emu_task *self, struct mmsghdr *to, int64_t sent)
 int64_t emu_sendmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, unsigned int count,
                      int flags)
 {
+    struct description *description = socket_at(fd);
     unsigned int done = 0;
     int64_t rc = 0;
 
     if (count == 0 && openbsd(self)) {
         return 0;
     }
-    if (!is_socket(fd) || ((unsigned)flags & MESSAGE_COMPAT)) {
-        return EMU_NATIVE; /* the placeholder knows ENOTSOCK, and EINVAL before all else */
+    if (!description || ((unsigned)flags & MESSAGE_COMPAT)) {
+        return EMU_NATIVE; /* the placeholder knows EINVAL before all else */
+    }
+    CHANNEL_KEEP(keep, self, description_index(description));
+    if (!is_kept(fd, description)) {
+        return EMU_NATIVE;
     }
     if (count > EMU_IOV_MAX) {
         count = EMU_IOV_MAX;
@@ -54,7 +67,7 @@ int64_t emu_sendmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
         uint64_t size = 0;
 
         self->behind_first = done > 0;
-        rc = message_send(self, fd, &messages[done].msg_hdr, flags, MSG_EOR, &size);
+        rc = message_send(self, fd, description, &messages[done].msg_hdr, flags, MSG_EOR, &size);
         if (rc < 0) {
             break;
         }
@@ -120,10 +133,12 @@ static void store_remaining(struct timespec *timeout, uint64_t deadline_ns)
 }
 
 /* One entry. Returns its bytes or -errno. */
-static int64_t receive_entry(struct emu_task *self, int fd, struct mmsghdr *to, int flags)
+static int64_t receive_entry(struct emu_task *self, int fd, struct description *description,
+                             struct mmsghdr *to, int flags)
 {
     int ret_flags = 0;
-    int64_t rc = message_receive(self, fd, &to->msg_hdr, flags & ~MSG_WAITFORONE, &ret_flags);
+    int64_t rc = message_receive(self, fd, description, &to->msg_hdr, flags & ~MSG_WAITFORONE,
+                                 &ret_flags);
     unsigned int size = (unsigned int)rc;
 
     if (rc >= 0 && host_copy(&to->msg_len, &size, sizeof size) < 0) {
@@ -133,32 +148,36 @@ static int64_t receive_entry(struct emu_task *self, int fd, struct mmsghdr *to, 
 }
 
 /* Linux: the handler runs behind the call alone, so whatever would sleep now is interrupted. */
-static int64_t receive_after_signal(struct emu_task *self, int fd, struct mmsghdr *to, int flags)
+static int64_t receive_after_signal(struct emu_task *self, int fd, struct description *description,
+                                    struct mmsghdr *to, int flags)
 {
-    const struct description *description = fdtab_get_call(fd);
-    int64_t rc = receive_entry(self, fd, to, flags | MSG_DONTWAIT);
-    bool waits = !(flags & MSG_DONTWAIT) && description &&
-                 !(atomic_load(&description->status) & O_NONBLOCK);
+    int64_t rc = receive_entry(self, fd, description, to, flags | MSG_DONTWAIT);
+    bool waits = !(flags & MSG_DONTWAIT) && !(atomic_load(&description->status) & O_NONBLOCK);
 
     return rc == -EAGAIN && waits ? -EINTR : rc;
 }
 
-static int64_t receive_all(struct emu_task *self, int fd, struct mmsghdr *messages,
-                           unsigned int count, int flags, uint64_t deadline_ns)
+static int64_t receive_all(struct emu_task *self, int fd, struct description *description,
+                           struct mmsghdr *messages, unsigned int count, int flags,
+                           uint64_t deadline_ns)
 {
-    const uint32_t interrupts = self->interrupts;
+    uint32_t interrupts = self->interrupts;
     unsigned int done = 0;
     int64_t rc = 0;
+
+    self->interrupts_anew = interrupts;
 
     while (done < count) {
         self->behind_first = done > 0;
         rc = self->interrupts == interrupts || openbsd(self)
-                 ? receive_entry(self, fd, &messages[done], flags)
-                 : receive_after_signal(self, fd, &messages[done], flags);
+                 ? receive_entry(self, fd, description, &messages[done], flags)
+                 : receive_after_signal(self, fd, description, &messages[done], flags);
         if (rc < 0) {
             break;
         }
-        done++;
+        if (done++ == 0) {
+            interrupts = self->interrupts_anew; /* the call was made anew behind these */
+        }
         if (flags & MSG_WAITFORONE) {
             flags |= MSG_DONTWAIT;
         }
@@ -171,12 +190,12 @@ static int64_t receive_all(struct emu_task *self, int fd, struct mmsghdr *messag
         return rc;
     }
     if (rc < 0 && rc != -EAGAIN && rc != EMU_NATIVE) {
-        struct description *description = fdtab_get_call(fd);
+        /* The next call on the socket reports it, even EFAULT. An interrupted receive without a
+         * time-out leaves ERESTARTSYS there (sock_intr_errno), and SO_ERROR shows it. */
+        bool restarts = rc == -EINTR && !openbsd(self) &&
+                        atomic_load(&description->receive_timeout_ns) == 0;
 
-        if (description) { /* the next call on the socket reports it, even EFAULT */
-            /* An interrupted receive leaves ERESTARTSYS there, and SO_ERROR shows it. */
-            atomic_store(&description->error, rc == -EINTR && !openbsd(self) ? 512 : (int)-rc);
-        }
+        atomic_store(&description->error, restarts ? 512 : (int)-rc);
     }
     self->progress = 0;
     return done;
@@ -185,6 +204,7 @@ static int64_t receive_all(struct emu_task *self, int fd, struct mmsghdr *messag
 int64_t emu_recvmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, unsigned int count,
                      int flags, struct timespec *timeout)
 {
+    struct description *description = socket_at(fd);
     uint64_t deadline_ns;
     int64_t rc;
     int error;
@@ -195,8 +215,12 @@ int64_t emu_recvmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
             return rc;
         }
     }
-    if (!is_socket(fd) || ((unsigned)flags & MESSAGE_COMPAT)) {
-        return EMU_NATIVE; /* the placeholder knows ENOTSOCK, and EINVAL before all else */
+    if (!description || ((unsigned)flags & MESSAGE_COMPAT)) {
+        return EMU_NATIVE; /* the placeholder knows EINVAL before all else */
+    }
+    CHANNEL_KEEP(keep, self, description_index(description));
+    if (!is_kept(fd, description)) {
+        return EMU_NATIVE;
     }
     rc = import_timeout(timeout, &deadline_ns);
     if (rc < 0) {
@@ -205,12 +229,12 @@ int64_t emu_recvmmsg(struct emu_task *self, int fd, struct mmsghdr *messages, un
     if (openbsd(self)) {
         count = count > EMU_IOV_MAX ? EMU_IOV_MAX : count;
     } else {
-        error = flags & MSG_ERRQUEUE ? 0 : description_take_error(fdtab_get_call(fd));
+        error = flags & MSG_ERRQUEUE ? 0 : description_take_error(description);
         if (error != 0) {
             return -error;
         }
     }
-    rc = receive_all(self, fd, messages, count, flags, deadline_ns);
+    rc = receive_all(self, fd, description, messages, count, flags, deadline_ns);
     if (timeout && rc > 0 && !openbsd(self)) {
         store_remaining(timeout, deadline_ns);
     }

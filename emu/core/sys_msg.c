@@ -50,7 +50,29 @@ int64_t emu_sendmsg(struct emu_task *self, int fd, const struct msghdr *message,
 {
     uint64_t size;
 
-    return message_send(self, fd, message, flags, 0, &size);
+    return message_send(self, fd, NULL, message, flags, 0, &size);
+}
+
+/* The sender's name is asked for when the data are there: the socket is kept until then. */
+__attribute__((noinline)) static int64_t receive_named(struct emu_task *self,
+                                                       struct transfer *transfer,
+                                                       struct sockaddr *ret_address,
+                                                       socklen_t *ret_address_size)
+{
+    CHANNEL_KEEP(keep, self, transfer->index);
+    int64_t rc;
+    int stored;
+
+    if (fdtab_get_call(transfer->fd) != transfer->description) {
+        return EMU_NATIVE; /* another thread was quicker */
+    }
+    rc = transfer_receive(self, transfer);
+    if (rc < 0) {
+        return rc;
+    }
+    stored = message_store_sender(transfer->description, transfer->fd, transfer->ended, ret_address,
+                                  ret_address_size);
+    return stored < 0 ? stored : rc;
 }
 
 int64_t emu_recvfrom(struct emu_task *self, int fd, void *data, size_t size, int flags,
@@ -60,7 +82,6 @@ int64_t emu_recvfrom(struct emu_task *self, int fd, void *data, size_t size, int
     struct description *description;
     struct transfer transfer;
     int64_t rc = message_socket(fd, &description);
-    int stored;
 
     if (rc != 0) {
         return rc;
@@ -73,13 +94,9 @@ int64_t emu_recvfrom(struct emu_task *self, int fd, void *data, size_t size, int
         return -EFAULT;
     }
     transfer_init(&transfer, description, fd, &iov, 1, size, flags);
-    rc = transfer_receive(self, &transfer);
-    if (rc >= 0 && EMU_UNLIKELY(ret_address != NULL)) {
-        stored = message_store_sender(description, fd, transfer.ended, ret_address,
-                                      ret_address_size);
-        rc = stored < 0 ? stored : rc;
-    }
-    return rc;
+    return EMU_UNLIKELY(ret_address != NULL)
+               ? receive_named(self, &transfer, ret_address, ret_address_size)
+               : transfer_receive(self, &transfer);
 }
 
 int64_t emu_recv(struct emu_task *self, int fd, void *data, size_t size, int flags)
@@ -91,5 +108,5 @@ int64_t emu_recvmsg(struct emu_task *self, int fd, struct msghdr *message, int f
 {
     int ret_flags;
 
-    return message_receive(self, fd, message, flags, &ret_flags);
+    return message_receive(self, fd, NULL, message, flags, &ret_flags);
 }

@@ -5,8 +5,8 @@
  * Which family does what is in unix_names.c and vsock.c; here a listener begins to listen, and a
  * connection that the kernel has accepted finds its server's side.
  */
+#include "capacity.h"
 #include "epoll.h"
-#include "fault.h"
 #include "unix_names.h"
 #include "vsock.h"
 
@@ -44,12 +44,26 @@ int64_t emu_bind(struct emu_task *self, int fd, const struct sockaddr *address, 
  * From now on the kernel tells who waits at it. A kill between the two leaves a listener whose
  * connections are the kernel's, until it listens again.
  */
-static void begin_to_listen(struct emu_task *self, struct description *description)
+static void begin_to_listen(struct emu_task *self, int fd, struct description *description)
 {
+    int offset = atomic_load(&description->peek_offset);
+
+    if (offset >= 0) {
+        host_setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
+    }
     atomic_store(&description->native, DESCRIPTION_LISTENER);
     atomic_store(&description->phase, PHASE_LISTENING);
     epoll_hand_over(self, description);
     description_wake(self, description, POLLNVAL);
+}
+
+/* A client of AF_UNIX that is the kernel's by now: it has no name that the guest gave it. */
+static bool has_hidden_name(int fd)
+{
+    const struct description *description = fdtab_get_any(fd);
+
+    return description && description_is_socket(description) &&
+           !description_is_vsock(description) && atomic_load(&description->hidden);
 }
 
 int64_t emu_listen(struct emu_task *self, int fd, int backlog)
@@ -58,7 +72,7 @@ int64_t emu_listen(struct emu_task *self, int fd, int backlog)
     int64_t rc;
 
     if (!description) {
-        return EMU_NATIVE;
+        return has_hidden_name(fd) ? -EINVAL : EMU_NATIVE;
     }
     CHANNEL_PIN(pin, self, description_index(description));
     if (find_socket(fd) != description) {
@@ -69,10 +83,10 @@ int64_t emu_listen(struct emu_task *self, int fd, int backlog)
     if (rc < 0) {
         return rc;
     }
-    rc = host_listen(fd, fault_backlog(self, backlog));
+    rc = host_listen(fd, capacity_of_backlog(self, backlog));
     if (rc == 0 && atomic_load(&description->phase) == PHASE_FRESH &&
         atomic_load(&description->native) != DESCRIPTION_HANDED_OVER) {
-        begin_to_listen(self, description);
+        begin_to_listen(self, fd, description);
     }
     return rc;
 }
@@ -107,11 +121,24 @@ static bool is_of_earlier_attempt(int fd, const struct description *server)
            (host_poll_one(fd, 0) & POLLHUP);
 }
 
+/* What getsockopt answers is as its buf is, where an option or chance has made that small. */
+static void show_send_buffer(struct emu_task *self, int fd, const struct description *description)
+{
+    const struct emu_options *options = &self->process->options;
+    uint32_t size;
+
+    if (EMU_LIKELY(options->sock_buffer == 0 && options->place_count == 0 && !fault_on(self)) ||
+        description_is_vsock(description)) {
+        return;
+    }
+    size = buf_peek(buf_at(description->tx)).limit / 2; /* the kernel stores the double */
+    host_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 /* The new number stands for the server's side. False: that had died, with its client. */
 static bool take_up(struct emu_task *self, int fd, struct meeting meeting, int flags)
 {
     struct description *description = description_at(meeting.server);
-    uint32_t small = self->process->options.sock_buffer / 2; /* the kernel stores the double */
     bool doubt = description_is_vsock(description) &&
                  (atomic_load(&description->vsock.flags) & VSOCK_DOUBT);
 
@@ -120,9 +147,7 @@ static bool take_up(struct emu_task *self, int fd, struct meeting meeting, int f
         return false;
     }
     description_hold(description, self->process->slot);
-    if (small != 0 && !description_is_vsock(description)) { /* as its bufs are: --sock-buffer */
-        host_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    }
+    show_send_buffer(self, fd, description);
     atomic_store(&description->status, (uint32_t)flags & SOCK_NONBLOCK);
     atomic_store_explicit(&description->sample_fd, fd, memory_order_relaxed);
     description->maker = self->process->slot;

@@ -93,6 +93,10 @@ static int64_t transfer_vector(struct emu_task *self, int fd, const struct iovec
     if (size == 0) {
         return 0; /* vfs_writev looks at nothing else: no EPIPE, no empty record */
     }
+    if (EMU_UNLIKELY(flags & MSG_DONTWAIT) && /* RWF_NOWAIT: kiocb_set_rw_flags */
+        atomic_load_explicit(&description->spliced, memory_order_relaxed)) {
+        return -EOPNOTSUPP;
+    }
     return send ? transfer_send(self, &transfer) : transfer_receive(self, &transfer);
 }
 

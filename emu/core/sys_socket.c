@@ -5,7 +5,7 @@
  * refused; but for AF_VSOCK, which is never tried: its errors are those of
  * net/vmw_vsock/af_vsock.c:vsock_create.
  */
-#include "fault.h"
+#include "capacity.h"
 #include "stream.h"
 #include "vsock_data.h"
 
@@ -110,13 +110,17 @@ static uint32_t default_send_buffer(int fd)
 /* SO_SNDBUF of a new socket: as asked for (--sock-buffer), or the default. */
 static uint32_t socket_send_buffer(struct emu_task *self, int fd)
 {
-    uint32_t size = fault_send_buffer(self) / 2; /* the kernel stores the double */
+    uint32_t chosen = capacity_of_socket(self);
+    uint32_t size = chosen / 2; /* the kernel stores the double */
     socklen_t length = sizeof size;
 
-    if (EMU_LIKELY(size == 0)) {
+    if (EMU_LIKELY(chosen == 0)) {
         return default_send_buffer(fd);
     }
     host_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, length);
+    if (chosen < EMU_SQUEEZED_SOCKET) { /* the kernel's own is larger */
+        return chosen;
+    }
     host_getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length);
     return size;
 }
@@ -153,6 +157,7 @@ static int64_t make_socket(struct emu_task *self, int family, int type, int prot
     }
     if (family == AF_VSOCK) {
         vsock_end_init(&description_at(index)->vsock, self->process->cid);
+        vsock_end_limit(&description_at(index)->vsock, capacity_of_credit(self));
     }
     atomic_store_explicit(&description_at(index)->sample_fd, fd, memory_order_relaxed);
     fdtab_set(self, fd, index);

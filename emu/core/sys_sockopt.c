@@ -57,8 +57,14 @@ int64_t emu_getsockopt(struct emu_task *self, int fd, int level, int name, void 
         return EMU_NATIVE;
     }
     rc = host_getsockopt(fd, level, name, ret_value, ret_size); /* judges the arguments */
-    if (rc < 0 || host_copy(&size, ret_size, sizeof size) < 0) {
-        return rc < 0 ? rc : -EFAULT;
+    if (host_copy(&size, ret_size, sizeof size) < 0) {
+        return -EFAULT;
+    }
+    if (rc < 0) {
+        if (rc == -EFAULT && name == SO_ERROR) {
+            description_take_error(description); /* before the value is copied: sk_getsockopt() */
+        }
+        return rc;
     }
     value = name == SO_ERROR
                 ? description_take_error(description)

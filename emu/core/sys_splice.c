@@ -11,6 +11,7 @@
 #include "splice.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 
 #define NATIVE_ROUNDS 8 /* an end may go native while it is looked at, each once */
 
@@ -41,6 +42,11 @@ static bool is_real_pipe(const struct splice_end *end)
 static bool is_other(const struct splice_end *end)
 {
     return end->description && !description_is_socket(end->description) && !splice_is_pipe(end);
+}
+
+static bool is_any_pipe(const struct splice_end *end)
+{
+    return splice_is_pipe(end) || is_real_pipe(end);
 }
 
 static bool same_pipe(const struct splice_end *in, const struct splice_end *out)
@@ -76,6 +82,28 @@ static int64_t into_emulated(struct emu_task *self, const struct splice_call *ca
     return is_real_pipe(&call->in) ? splice_pipe_to_socket(self, call) : EMU_NATIVE;
 }
 
+/* Into a pipe, and the kernel refuses what is read, or does nothing: when there is room. */
+static bool is_refused_with_room(const struct splice_call *call)
+{
+    const struct splice_end *in = &call->in;
+    bool sends = call->call == EMU_CALL_sendfile;
+
+    if (!in->description || !reads(in) || !splice_is_pipe(&call->out) || !writes(&call->out) ||
+        call->call == EMU_CALL_tee) {
+        return false;
+    }
+    return is_other(in) || description_is_unix_fresh(in->description) ||
+           (sends && (splice_is_pipe(in) || call->size == 0));
+}
+
+/* A number of the kernel's that isn't open, or not for this: EBADF, before anything else. */
+static bool is_bad_number(int fd, int wrong_access)
+{
+    int64_t status = host_fcntl(fd, F_GETFL, 0);
+
+    return status < 0 || (status & O_ACCMODE) == wrong_access || status & O_PATH;
+}
+
 /* splice and tee, and sendfile, which is one of three. One end at least is emulated. */
 static int64_t move(struct emu_task *self, const struct splice_call *call)
 {
@@ -86,6 +114,9 @@ static int64_t move(struct emu_task *self, const struct splice_call *call)
     if (emu_fd_is_device(in->fd) || emu_fd_is_device(out->fd)) {
         return -EINVAL; /* /dev/vsock has no splice_read and no splice_write */
     }
+    if (is_refused_with_room(call)) {
+        return splice_from_real(self, call);
+    }
     if (is_other(in) || is_other(out) || (in->description && !reads(in)) ||
         (out->description && !writes(out)) || same_pipe(in, out)) {
         return EMU_NATIVE;
@@ -94,9 +125,9 @@ static int64_t move(struct emu_task *self, const struct splice_call *call)
         host_fcntl(out->fd, F_GETFL, 0) & O_APPEND) {
         return EMU_NATIVE; /* EINVAL: do_splice(), do_sendfile() */
     }
-    if (!(in->description && out->description) &&
-        host_fcntl(in->description ? out->fd : in->fd, F_GETFL, 0) < 0) {
-        return EMU_NATIVE; /* EBADF, before anything else */
+    if ((!in->description && is_bad_number(in->fd, O_WRONLY)) ||
+        (!out->description && is_bad_number(out->fd, O_RDONLY))) {
+        return EMU_NATIVE;
     }
     if (in->description && out->description) {
         return some_pipe && !call->offset
@@ -128,6 +159,38 @@ static int64_t move_any(struct emu_task *self, struct splice_call *call)
     return result;
 }
 
+static bool is_first_splice(const struct splice_end *end)
+{
+    return splice_is_pipe(end) &&
+           !atomic_load_explicit(&end->description->spliced, memory_order_relaxed);
+}
+
+/*
+ * From its first splice on a pipe's end refuses RWF_NOWAIT, whatever came of it. The placeholder
+ * learns it by a splice to itself, which is EBADF in any case. Linux: pipe_clear_nowait().
+ */
+static void refuse_nowait(const struct splice_end *end)
+{
+    if (is_first_splice(end)) {
+        atomic_store_explicit(&end->description->spliced, 1, memory_order_relaxed);
+        host_syscall(SYS_splice, end->fd, 0, end->fd, 0, 1, 0);
+    }
+}
+
+/* Both ends: of two open numbers, in order, until an offset is refused (__do_splice). */
+static void refuse_nowait_of_both(const struct splice_end *in, bool in_offset,
+                                  const struct splice_end *out, bool out_offset)
+{
+    if ((!in->description && is_bad_number(in->fd, -1)) ||
+        (!out->description && is_bad_number(out->fd, -1)) || (splice_is_pipe(in) && in_offset)) {
+        return;
+    }
+    refuse_nowait(in);
+    if (!out_offset) {
+        refuse_nowait(out);
+    }
+}
+
 int64_t emu_splice(struct emu_task *self, int in, off64_t *in_offset, int out, off64_t *out_offset,
                    size_t size, unsigned int flags)
 {
@@ -138,12 +201,20 @@ int64_t emu_splice(struct emu_task *self, int in, off64_t *in_offset, int out, o
         .size = base_min_u64(size, EMU_RW_MAX),
         .flags = flags,
     };
-    bool in_is_ours = fdtab_get_call(in) != NULL;
-    bool out_is_ours = fdtab_get_call(out) != NULL;
+    const struct splice_end source = end_of(in);
+    const struct splice_end target = end_of(out);
+    bool in_is_ours = source.description && !is_other(&source);
+    bool out_is_ours = target.description != NULL;
 
-    if (size == 0 || flags & ~SPLICE_FLAGS || (in_is_ours && in_offset) ||
-        (out_is_ours && out_offset)) {
+    if (size == 0 || flags & ~SPLICE_FLAGS) {
         return EMU_NATIVE;
+    }
+    if (EMU_UNLIKELY(is_first_splice(&source) || is_first_splice(&target))) {
+        refuse_nowait_of_both(&source, in_offset, &target, out_offset);
+    }
+    if ((in_is_ours && in_offset) || (out_is_ours && out_offset) ||
+        (EMU_UNLIKELY((int64_t)size < 0) && !(is_any_pipe(&source) && is_any_pipe(&target)))) {
+        return EMU_NATIVE; /* the last: rw_verify_area() of what is no pipe */
     }
     call.offset = in_is_ours ? out_offset : in_offset;
     return move_any(self, &call);
@@ -162,29 +233,17 @@ int64_t emu_tee(struct emu_task *self, int in, int out, size_t size, unsigned in
     if (size == 0 || flags & ~SPLICE_FLAGS) {
         return EMU_NATIVE;
     }
-    if (!(splice_is_pipe(&call.in) || is_real_pipe(&call.in)) ||
-        !(splice_is_pipe(&call.out) || is_real_pipe(&call.out))) {
+    if (!is_any_pipe(&call.in) || !is_any_pipe(&call.out)) {
         return emu_fd_is_device(in) || emu_fd_is_device(out) ? -EINVAL : EMU_NATIVE;
     }
     call.in.description = call.out.description = NULL;
     return move_any(self, &call);
 }
 
-/* sendfile can't read from a pipe; what it says of that depends on the other end. */
-static int64_t from_pipe(struct emu_task *self, struct splice_call *call)
-{
-    call->in = end_of(call->in.fd);
-    call->out = end_of(call->out.fd);
-    if (splice_is_pipe(&call->out) && writes(&call->out) &&
-        (!call->in.description || reads(&call->in))) {
-        return splice_pipe_refused(self, call);
-    }
-    return EMU_NATIVE;
-}
-
 int64_t emu_sendfile(struct emu_task *self, int out, int in, off64_t *offset, size_t size)
 {
-    struct splice_end source = end_of(in);
+    const struct splice_end source = end_of(in);
+    const struct splice_end target = end_of(out);
     struct splice_call call = {
         .call = EMU_CALL_sendfile,
         .in = { NULL, in },
@@ -196,14 +255,11 @@ int64_t emu_sendfile(struct emu_task *self, int out, int in, off64_t *offset, si
     if (emu_fd_is_device(in) || emu_fd_is_device(out)) {
         return -EINVAL;
     }
-    if ((source.description && offset) || size == 0) {
-        return EMU_NATIVE; /* ESPIPE */
+    if ((source.description && !is_other(&source) && offset) || (int64_t)size < 0) {
+        return EMU_NATIVE; /* ESPIPE, EINVAL */
     }
-    if (source.description && host_fcntl(in, F_GETFL, 0) & O_NONBLOCK) {
-        call.flags |= SPLICE_F_NONBLOCK;
-    }
-    if (splice_is_pipe(&source)) {
-        return from_pipe(self, &call);
+    if (!splice_is_pipe(&target) && (size == 0 || splice_is_pipe(&source))) {
+        return EMU_NATIVE; /* a pipe can't be read so */
     }
     return move_any(self, &call);
 }
@@ -227,6 +283,7 @@ int64_t emu_vmsplice(struct emu_task *self, int fd, const struct iovec *iov, siz
     if (size <= 0) {
         return size;
     }
+    refuse_nowait(&end);
     out_of_pipe = end.description->kind == DESCRIPTION_PIPE_READER;
     transfer_init(&transfer, end.description, fd, vector.array, (int)count, (uint64_t)size, 0);
     transfer.nonblock = flags & SPLICE_F_NONBLOCK; /* O_NONBLOCK doesn't count */

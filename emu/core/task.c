@@ -113,7 +113,7 @@ void emu_task_enter(struct emu_task *self, struct emu_process *process)
         .tid = host_gettid(),
         .spin_ns = EMU_SPIN_NS,
         .records = process->records,
-        .faults = process->options.faults != EMU_FAULTS_NONE,
+        .faults = process->options.faults != EMU_FAULTS_NONE || process->options.inject_count != 0,
     };
     self->robust = robust ? robust : (struct robust_list_head *)(void *)self->robust_own;
     atomic_fetch_add_explicit(&process->tasks, 1, memory_order_relaxed);

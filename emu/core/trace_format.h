@@ -25,6 +25,7 @@
 #define TRACE_FDS_MAX     1024u /* descriptors that one record names */
 #define TRACE_LOG_NAME    "log"
 #define TRACE_META_NAME   "meta.json"
+#define TRACE_ENDS_NAME   "ends" /* text: how processes ended that the supervisor waited for */
 
 enum trace_clock {
     TRACE_CLOCK_TSC,       /* ticks are the CPU's time stamp counter, the same on all CPUs */

@@ -5,6 +5,7 @@
 
 #include "pipe.h"
 #include "stream.h"
+#include "track.h"
 #include "vsock_data.h"
 
 #include <errno.h>
@@ -59,6 +60,9 @@ int64_t transfer_receive(struct emu_task *self, struct transfer *transfer)
         self->progress = 0;
         return EMU_NATIVE;
     }
+    if (track_is_on()) {
+        atomic_store(&buf_at(description->rx)->reader, self->process->pid);
+    }
     if (EMU_UNLIKELY(low > 1 || transfer->flags & MSG_WAITALL)) {
         transfer->target = transfer->flags & MSG_WAITALL ? transfer->size
                                                          : base_min_u64(low, transfer->size);
@@ -100,6 +104,9 @@ int64_t transfer_send(struct emu_task *self, struct transfer *transfer)
     if (description_is_unix_fresh(description)) {
         self->progress = 0;
         return EMU_NATIVE;
+    }
+    if (track_is_on()) {
+        atomic_store(&buf_at(description->tx)->writer, self->process->pid);
     }
     return channel_run(self, transfer, transfer->rights ? send_rights_try : try,
                        atomic_load_explicit(&description->send_timeout_ns, memory_order_relaxed));

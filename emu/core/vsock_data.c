@@ -16,7 +16,6 @@
 void vsock_end_init(struct vsock_end *end, uint32_t machine)
 {
     uint32_t credit = arena->header.options.vsock_credit;
-    uint64_t size = credit != 0 ? credit : DEFAULT_BUFFER_SIZE;
 
     end->machine = machine;
     atomic_store(&end->flags, 0);
@@ -27,10 +26,18 @@ void vsock_end_init(struct vsock_end *end, uint32_t machine)
     atomic_store(&end->sock, VSOCK_UNCONNECTED);
     atomic_store(&end->state, VSOCK_CLOSE);
     atomic_store(&end->deadline_ns, 0);
+    atomic_store(&end->connect_timeout_ns, DEFAULT_CONNECT_TIMEOUT_NS);
+    vsock_end_limit(end, credit != 0 ? credit : DEFAULT_BUFFER_SIZE);
+}
+
+void vsock_end_limit(struct vsock_end *end, uint32_t size)
+{
+    if (size == 0) {
+        return;
+    }
     atomic_store(&end->buffer_size, size);
     atomic_store(&end->buffer_min, size < DEFAULT_BUFFER_MIN ? size : DEFAULT_BUFFER_MIN);
     atomic_store(&end->buffer_max, size > DEFAULT_BUFFER_SIZE ? size : DEFAULT_BUFFER_SIZE);
-    atomic_store(&end->connect_timeout_ns, DEFAULT_CONNECT_TIMEOUT_NS);
 }
 
 void vsock_end_inherit(struct description *server, const struct description *listener)

@@ -35,6 +35,9 @@ enum {
 /* Fills in a socket's part of a machine with this CID: nothing bound, options as by default. */
 void vsock_end_init(struct vsock_end *end, uint32_t machine);
 
+/* Gives a new one a buffer of `size` bytes; 0: leaves it. */
+void vsock_end_limit(struct vsock_end *end, uint32_t size);
+
 /* What the server's side of a connection has from its listener. Linux: __vsock_create. */
 void vsock_end_inherit(struct description *server, const struct description *listener);
 

@@ -43,6 +43,7 @@ static int64_t fail(struct emu_task *self, struct transfer *transfer, int error)
             return -pending;
         }
         self->sigpipe = true;
+        self->broken = description_index(transfer->description) + 1;
     }
     return -error;
 }

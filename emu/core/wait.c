@@ -88,6 +88,10 @@ void emu_task_leave(struct emu_task *self)
         self->pins = NULL;
         self->pins_size = 0;
     }
+    if (self->inject_counts) {
+        host_memory_unmap(self->inject_counts, EMU_INJECT_COUNTS);
+        self->inject_counts = NULL;
+    }
     atomic_fetch_sub_explicit(&self->process->tasks, 1, memory_order_relaxed);
     if (self->record == 0) {
         return;
@@ -479,9 +483,29 @@ static int64_t wait_once(struct emu_task *self, struct task_record *record,
     return self->interrupted && result != 0 ? -EINTR : WAIT_BLOCK;
 }
 
+/* SA_RESTART doesn't let a call go on that has moved something: it ends with that. */
+static bool is_interrupted_by_fault(struct emu_task *self, const struct wait_request *request)
+{
+    bool moved = request->done && *request->done > 0;
+
+    return fault_interrupt(self, request->restarts && !moved);
+}
+
+/* A handler has run since `*seen`, and the call goes on. Returns 0, or what it ends with. */
+static int64_t look_again(const struct emu_task *self, const struct wait_request *request,
+                          uint32_t *seen)
+{
+    if (EMU_LIKELY(self->interrupts == *seen)) {
+        return 0;
+    }
+    *seen = self->interrupts;
+    return request->again ? request->again(self, request->op) : 0;
+}
+
 int64_t wait_run(struct emu_task *self, const struct wait_request *request)
 {
     uint32_t interrupts = self->interrupts;
+    uint32_t looked = interrupts;
     uint32_t interrupts_final = self->interrupts_final;
     struct task_record *record = NULL;
     uint64_t since_ns = 0;
@@ -499,13 +523,16 @@ int64_t wait_run(struct emu_task *self, const struct wait_request *request)
             return result;
         }
         result = reason_to_end(self, request, interrupts, interrupts_final);
+        if (result == 0) { /* also when a handler came at once with a wake-up for nothing */
+            result = look_again(self, request, &looked);
+        }
         if (result != 0) {
             return result;
         }
         if (round == 0 && !is_virtual(self) && spin(self, request->set)) {
             continue;
         }
-        if (fault_on(self) && round == 0 && fault_interrupt(self, request->restarts)) {
+        if (fault_on(self) && round == 0 && is_interrupted_by_fault(self, request)) {
             return -EINTR;
         }
         record = task_record(self);
@@ -515,11 +542,20 @@ int64_t wait_run(struct emu_task *self, const struct wait_request *request)
         result = wait_once(self, record, request, &since_ns);
         if (result == -EINTR) {
             result = reason_to_end(self, request, interrupts, interrupts_final);
+            if (result == 0) {
+                result = look_again(self, request, &looked);
+            }
             result = result == 0 ? WAIT_BLOCK : result;
             interrupts = self->interrupts; /* where it goes on, it has begun anew (ERESTARTSYS) */
+            if (result == WAIT_BLOCK) {
+                self->interrupts_anew = interrupts;
+            }
         }
         if (result != WAIT_BLOCK) {
             return result;
+        }
+        if (fault_on(self)) {
+            fault_late(self);
         }
     }
     EMU_ASSERT(!"a blocked call went round for ever");

@@ -58,6 +58,11 @@ struct wait_request {
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
     bool restarts;        /* handlers with SA_RESTART don't end it ... */
     const uint64_t *done; /* ... unless this says that something was moved already; or NULL */
+    /*
+     * What a handler is followed by that doesn't end it: Linux makes the call anew. Returns 0, it
+     * goes on, or what it ends with. NULL: it goes on.
+     */
+    int64_t (*again)(const struct emu_task *self, const void *op);
     const sigset_t *mask; /* in force while it sleeps, or NULL */
     /*
      * Says before each sleep what the call waits for: call, count, size, done, timeout_ns, watched

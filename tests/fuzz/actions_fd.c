@@ -54,7 +54,6 @@ void action_pipe(struct builder *b)
         flags &= ~(uint32_t)O_EXCL;
     }
     b->made.nonblocking = flags & O_NONBLOCK;
-    b->made.packets = flags & O_DIRECT;
     build_argument(b, flags);
 }
 
@@ -184,7 +183,6 @@ void action_flags(struct builder *b)
 {
     bool nonblocking = build_below(b, 256) >= b->blocking;
     int64_t fd = build_fd(b, KIND_ALL);
-    struct description *description = build_description(b, fd);
     bool packets;
 
     b->made.fd = fd;
@@ -209,8 +207,6 @@ void action_flags(struct builder *b)
     build_argument(b, fd);
     build_named(b, F_SETFL, "F_SETFL");
     packets = build_below(b, 8) == 0;
-    if (packets && description)
-        description->packets = true;
     build_argument(b, (nonblocking ? O_NONBLOCK : 0) | (packets ? O_DIRECT : 0) |
                           (build_odd(b) ? O_APPEND : 0));
 }

@@ -55,6 +55,7 @@ static void sent_control(struct builder *b, struct msghdr *message, const struct
 
     if (count == 0)
         return;
+    b->model->carried |= b->made.touch.puts;
     message->msg_controllen = CMSG_SPACE(count * sizeof(int32_t));
     header = message->msg_control = build_struct(b, message->msg_controllen);
     header->cmsg_level = SOL_SOCKET;

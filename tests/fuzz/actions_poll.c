@@ -214,7 +214,7 @@ void action_epoll_ctl(struct builder *b)
         return;
     }
     /* An entry's key is a number, which another process of the emulator's side has not. */
-    if (description && description->process != b->process)
+    if (description && description->process != b->model->processes[b->process].born)
         set = CLOSED_NUMBER;
 
     /* Which kind of entry is told first is left open (docs/DIFFERENCES.md): all are fetched. */
@@ -229,6 +229,9 @@ void action_epoll_ctl(struct builder *b)
     watched = build_description(b, fd);
     if (!watched || !(watched->kind & (KIND_PIPES | KIND_CONNECTED)))
         event->events &= ~(uint32_t)EPOLLONESHOT;
+    /* The placeholder of an instance tells of it whatever it is asked for: docs/DIFFERENCES.md. */
+    if (watched && watched->kind == KIND_EPOLL)
+        event->events = (event->events | EPOLLIN) & ~(uint32_t)EPOLLET;
     event->data.u64 = (uint64_t)fd + 1000 * (uint64_t)b->action;
     b->made.fd = set;
     b->made.fd2 = fd;
@@ -251,7 +254,7 @@ void action_epoll_wait(struct builder *b)
     uint32_t max = 1 + build_below(b, 8);
     uint32_t how = build_below(b, 8);
 
-    if (description && description->mixed) {
+    if (description && (description->mixed || b->model->spliced)) {
         max = EVENTS_MAX;
         b->made.unordered = true;
     }

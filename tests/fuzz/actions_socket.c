@@ -164,13 +164,7 @@ void action_listen(struct builder *b)
 {
     static const int backlogs[] = { 0, 1, 2, 5, -1, 128 };
     int64_t fd = build_fd(b, KIND_FRESH | KIND_LISTENER);
-    const struct description *description = build_description(b, fd);
 
-    /* What a connect in vain leaves behind: docs/FUZZING.md. */
-    if (description && description->tried) {
-        b->made.call = -1;
-        return;
-    }
     BUILD_BEGIN(b, listen);
     build_argument(b, fd);
     build_argument(b, backlogs[build_below(b, COUNT(backlogs))]);
@@ -184,10 +178,6 @@ void action_connect(struct builder *b)
     struct description *description = build_description(b, fd);
     uint8_t listener;
 
-    if (description && description->shut) {
-        b->made.call = -1;
-        return;
-    }
     if (description)
         description->tried = true;
     BUILD_BEGIN(b, connect);
@@ -275,11 +265,8 @@ void action_shutdown(struct builder *b)
 {
     static const char *const names[] = { "SHUT_RD", "SHUT_WR", "SHUT_RDWR" };
     int64_t fd = build_fd(b, KIND_SOCKETS);
-    struct description *description = build_description(b, fd);
     uint32_t how = build_below(b, 3);
 
-    if (description && description->kind == KIND_FRESH)
-        description->shut = true;
     BUILD_BEGIN(b, shutdown);
     build_argument(b, fd);
     if (build_odd(b))

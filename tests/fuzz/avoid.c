@@ -43,20 +43,54 @@ static uint64_t files(const struct model *model)
     return touch.takes;
 }
 
+/* Might it use a pipe that is locked? A number that is closed may be the last of its other end. */
+static bool uses(const struct made *made, uint64_t locks)
+{
+    return ((made->touch.takes | made->touch.puts) & locks) || made->effect == EFFECT_CLOSE ||
+           made->effect == EFFECT_REPLACE || made->effect == EFFECT_CLOSE_RANGE ||
+           made->effect == EFFECT_RIGHTS || strcmp(made->name, "ioctl") == 0 ||
+           strcmp(made->name, "fcntl") == 0;
+}
+
 /*
- * Might it sleep beside another task, so that it is open which of them is woken first? Or does it
- * wake a sender that sleeps for room, because data come to the same end? Linux has one queue of
- * sleepers for both, and such a sender goes on with less room than it was promised.
+ * A splice that waits for a socket keeps its pipe locked: who uses it then, or is woken with it in
+ * use, hangs where no signal reaches.
  */
-bool avoid_sleep(const struct runner *runner, const struct task *by, const struct made *made)
+static bool meets_lock(const struct runner *runner, const struct made *made)
 {
     for (uint32_t i = 0; i < MODEL_TASKS; i++) {
         const struct task *task = &runner->tasks[i];
 
         if (!task->alive || !task->blocked)
             continue;
-        if (made->touch.puts & other_way(task->made.touch.puts))
+        if ((task->made.locks != 0 && uses(made, task->made.locks)) ||
+            ((task->made.touch.takes | task->made.touch.puts) & made->locks))
             return true;
+    }
+    return false;
+}
+
+bool avoid_end(const struct runner *runner)
+{
+    for (uint32_t i = 0; i < MODEL_TASKS; i++) {
+        if (runner->tasks[i].alive && runner->tasks[i].blocked && runner->tasks[i].made.locks != 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Might it sleep beside another task, so that it is open which of them is woken first?
+ */
+bool avoid_sleep(const struct runner *runner, const struct task *by, const struct made *made)
+{
+    if (meets_lock(runner, made))
+        return true;
+    for (uint32_t i = 0; i < MODEL_TASKS; i++) {
+        const struct task *task = &runner->tasks[i];
+
+        if (!task->alive || !task->blocked)
+            continue;
         /* A file's position is shared. */
         if (made->touch.takes & task->made.touch.takes & files(&runner->model))
             return true;
@@ -66,6 +100,9 @@ bool avoid_sleep(const struct runner *runner, const struct task *by, const struc
     }
     if (!made->waits)
         return false;
+    /* What it drops of a message is closed when it ends: fput() in task_work. */
+    if (strcmp(made->name, "recvmmsg") == 0 && (made->touch.takes & runner->model.carried))
+        return true;
     if (strcmp(made->name, "epoll_wait") != 0 && is_watched_pipe(runner, &made->touch))
         return true;
     /* The kernel has taken a number already when it waits for a connection. */
@@ -81,16 +118,6 @@ bool avoid_sleep(const struct runner *runner, const struct task *by, const struc
     return false;
 }
 
-/* recvmmsg and sendmmsg look their number up for each message. */
-static bool touches(const struct made *made, const struct touch *bits)
-{
-    uint64_t all = made->touch.looks;
-
-    if (strstr(made->name, "mmsg"))
-        all |= made->touch.takes | made->touch.puts;
-    return all & bits->looks;
-}
-
 /* Is it in an epoll instance? */
 static bool is_watched(const struct runner *runner, const struct touch *bits)
 {
@@ -102,6 +129,19 @@ static bool is_watched(const struct runner *runner, const struct touch *bits)
             return true;
     }
     return false;
+}
+
+/* Has it another number? Then its entry stays, under one that the world uses again for others. */
+static bool is_elsewhere(const struct runner *runner, const struct description *description)
+{
+    uint8_t index = (uint8_t)(description - runner->model.descriptions + 1);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < MODEL_PROCESSES; i++) {
+        for (uint32_t j = 0; runner->model.processes[i].alive && j < MODEL_NUMBERS; j++)
+            count += runner->model.processes[i].numbers[j] == index;
+    }
+    return count > 1;
 }
 
 static bool is_slept_on(const struct runner *runner, const struct description *description)
@@ -145,16 +185,38 @@ bool avoid_change(struct runner *runner, const struct task *by, const struct mad
         if (!description)
             continue;
         touch_looks(&bits, description);
-        if (is_watched(runner, &bits) && !(description->kind & (KIND_PIPES | KIND_CONNECTED)))
+        if (is_watched(runner, &bits) && (!(description->kind & (KIND_PIPES | KIND_CONNECTED)) ||
+                                          (runner->forked && is_elsewhere(runner, description))))
             return true;
+        runner->stale |= is_watched(runner, &bits) && is_elsewhere(runner, description);
         for (uint32_t i = 0; i < MODEL_TASKS; i++) {
             const struct task *task = &runner->tasks[i];
 
             if (task->alive && task->blocked && task->process == by->process &&
-                (touches(&task->made, &bits) ||
+                ((task->made.touch.looks & bits.looks) ||
                  !(description->kind & (KIND_PIPES | KIND_CONNECTED))))
                 return true;
         }
+    }
+    return false;
+}
+
+bool avoid_exec(struct runner *runner, const struct task *task)
+{
+    const uint8_t *numbers = runner->model.processes[task->process].numbers;
+
+    for (uint32_t i = 0; i < MODEL_NUMBERS; i++) {
+        const struct description *description = NULL;
+        struct touch bits = { 0 };
+
+        if (numbers[i] == 0)
+            continue;
+        description = &runner->model.descriptions[numbers[i] - 1];
+        touch_looks(&bits, description);
+        if (is_watched(runner, &bits) && is_elsewhere(runner, description) &&
+            (runner->forked || !(description->kind & (KIND_PIPES | KIND_CONNECTED))))
+            return true;
+        runner->stale |= is_watched(runner, &bits) && is_elsewhere(runner, description);
     }
     return false;
 }

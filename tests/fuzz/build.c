@@ -21,6 +21,17 @@ static const int64_t odd_numbers[] = { 0,       1,       -1,   2,    3,         
                                        16,      -2,      1024, 1025, 4096,       65536,
                                        INT_MAX, INT_MIN, 40,   63,   0x40000000, 1 << 20 };
 
+void build_fill_pattern(uint8_t *bytes, size_t size)
+{
+    for (uint64_t i = 0; i < size; i++) {
+        uint64_t word = 2 * 0x9e3779b97f4a7c15u + i * 0xd1342543de82ef95u;
+
+        word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9u;
+        word = (word ^ (word >> 27)) * 0x94d049bb133111ebu;
+        bytes[i] = (uint8_t)(word >> 56);
+    }
+}
+
 bool build_odd(struct builder *b)
 {
     return build_below(b, 512) < b->odd;

@@ -73,8 +73,9 @@ struct made {
     struct out outs[BUILD_MAX_OUTS];
     uint32_t out_count;
     struct touch touch;
-    bool waits;  /* it may block */
-    bool faults; /* it uses a place of world_fault() */
+    uint64_t locks; /* directions of a pipe that it keeps locked while it waits for a socket */
+    bool waits;     /* it may block */
+    bool faults;    /* it uses a place of world_fault() */
     enum effect effect;
     int64_t fd;  /* descriptors that the effect is about */
     int64_t fd2; /* ... and its target, or last number */
@@ -82,7 +83,6 @@ struct made {
     uint32_t slot2;
     uint16_t kind; /* of the description that it makes */
     bool nonblocking;
-    bool packets;   /* pipe2: O_DIRECT */
     bool unordered; /* OUT_EVENTS: in any order */
     uint8_t name_index;
     void *place; /* pipe, socketpair: the numbers; RIGHTS: the messages */
@@ -111,6 +111,9 @@ struct builder {
     FILE *text;     /* NULL: nobody wants it */
     struct made made;
 };
+
+/* The same bytes as pattern(1, ...) of the script language. */
+void build_fill_pattern(uint8_t *bytes, size_t size);
 
 /* ---- choices ---- */
 bool build_odd(struct builder *b);

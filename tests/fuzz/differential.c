@@ -114,8 +114,27 @@ static void print_finding(struct campaign *campaign, const struct sequence *sequ
     fflush(stdout);
 }
 
+/*
+ * Makes it short. False: it isn't there any more, short or whole; on a busy machine a call of the
+ * kernel's side may have been interrupted by who it woke. A side that died has died.
+ */
+static bool shorten(struct campaign *campaign, struct sequence *sequence, struct finding *finding)
+{
+    const struct sequence whole = *sequence;
+    bool died = finding->kernel == SIDE_DIED || finding->emulator == SIDE_DIED;
+
+    shrink(campaign->sides, sequence, finding);
+    finding_confirm(campaign->sides, sequence, finding);
+    if (!finding->found || finding->legal || finding->unsteady) {
+        *sequence = whole;
+        finding_confirm(campaign->sides, sequence, finding);
+    }
+    return died || (finding->found && !finding->legal && !finding->unsteady);
+}
+
 static void look_closer(struct campaign *campaign, struct sequence *sequence, uint64_t number)
 {
+    const struct sequence whole = *sequence;
     struct finding finding;
 
     finding_confirm(campaign->sides, sequence, &finding);
@@ -131,12 +150,15 @@ static void look_closer(struct campaign *campaign, struct sequence *sequence, ui
         explained_count(finding.explained);
         return;
     }
+    if (!shorten(campaign, sequence, &finding)) {
+        campaign->unsteady++;
+        sides_renew(campaign->sides);
+        return;
+    }
     campaign->found++;
     printf("sequence %llu of seed %llu:\n", (unsigned long long)number,
            (unsigned long long)campaign->seed);
-    write_sequence(campaign, number * 10, sequence, NULL);
-    shrink(campaign->sides, sequence, &finding);
-    finding_confirm(campaign->sides, sequence, &finding);
+    write_sequence(campaign, number * 10, &whole, NULL);
     print_finding(campaign, sequence, &finding);
     write_sequence(campaign, number * 10 + 1, sequence, sides_text(campaign->sides, SIDE_KERNEL));
     sides_renew(campaign->sides);

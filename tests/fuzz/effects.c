@@ -15,9 +15,8 @@ static void describe(struct model *model, uint32_t process, const struct made *m
     if (!description)
         return;
     description->nonblocking = made->nonblocking;
-    description->packets = made->packets;
     description->records = made->kind == KIND_RECORDS;
-    description->process = (uint8_t)process;
+    description->process = model->processes[process].born;
     model_set(model, process, number, description);
     model_slot(model, process, slot, number);
 }

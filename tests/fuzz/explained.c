@@ -8,8 +8,8 @@
 
 static bool is_send(const char *call)
 {
-    static const char *const sends[] = { "write",  "writev",  "pwritev2", "send",
-                                         "sendto", "sendmsg", "sendmmsg" };
+    static const char *const sends[] = { "write",   "writev",   "pwritev2", "send",    "sendto",
+                                         "sendmsg", "sendmmsg", "splice",   "sendfile" };
 
     for (size_t i = 0; i < sizeof(sends) / sizeof(sends[0]); i++) {
         if (strcmp(call, sends[i]) == 0)

@@ -51,12 +51,9 @@ struct description {
     uint8_t end; /* 0 or 1, of a connection */
     bool nonblocking;
     bool records;
-    bool mixed;   /* an epoll instance that holds entries of the kernel's and of the emulator's */
-    bool tried;   /* connect was called */
-    bool shut;    /* shutdown was called before connect: its connection is the kernel's */
-    bool packets; /* a pipe that was ever in packet mode */
-    bool spliced; /* its file says no to RWF_NOWAIT from then on: pipe_clear_nowait() */
-    uint8_t process;  /* that made it */
+    bool mixed; /* an epoll instance that holds entries of the kernel's and of the emulator's */
+    bool tried; /* connect was called */
+    uint8_t process;  /* `born` of the one that made it */
     uint8_t name;     /* index + 1 of what it is bound to */
     uint64_t watched; /* of an epoll instance: directions it has ever watched */
     uint8_t pending[MODEL_PENDING];
@@ -72,6 +69,7 @@ struct touch {
 
 struct process {
     bool alive;
+    uint8_t born;                   /* how many were made before it */
     uint8_t numbers[MODEL_NUMBERS]; /* index + 1 of the description */
     uint8_t slots[MODEL_SLOTS];     /* numbers, or SLOT_EMPTY */
 };
@@ -81,7 +79,10 @@ struct model {
     struct description descriptions[MODEL_DESCRIPTIONS];
     uint32_t description_count;
     uint32_t channel_count;
+    uint8_t born;
     uint8_t listeners[MODEL_NAMES]; /* index + 1 of the description that listens there */
+    uint64_t carried;               /* directions into which descriptors were ever sent */
+    bool spliced;                   /* the order of events isn't compared any more */
 };
 
 void model_init(struct model *model);

@@ -30,18 +30,6 @@
 
 struct outcomes *runner_outcomes;
 
-/* The same bytes as pattern(1, ...) of the script language. */
-static void fill_pattern(uint8_t *bytes)
-{
-    for (uint64_t i = 0; i < BUILD_PATTERN; i++) {
-        uint64_t word = 2 * 0x9e3779b97f4a7c15u + i * 0xd1342543de82ef95u;
-
-        word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9u;
-        word = (word ^ (word >> 27)) * 0x94d049bb133111ebu;
-        bytes[i] = (uint8_t)(word >> 56);
-    }
-}
-
 struct runner *runner_create(enum side side, const char *scratch)
 {
     struct runner *runner = calloc(1, sizeof(*runner));
@@ -61,7 +49,7 @@ struct runner *runner_create(enum side side, const char *scratch)
     }
     memory = world_memory(runner->world);
     runner->pattern = memory;
-    fill_pattern(memory);
+    build_fill_pattern(memory, BUILD_PATTERN);
     for (uint32_t i = 0; i < MODEL_TASKS; i++)
         runner->tasks[i].memory = memory + BUILD_PATTERN + i * BUILD_MEMORY;
     return runner;
@@ -196,19 +184,22 @@ static void add_task(struct runner *runner, struct task *by, uint32_t action, bo
     uint32_t process = forks ? free_process(runner) : by->process;
     uint32_t number;
 
-    if (!task || process == UINT32_MAX)
+    if (!task || process == UINT32_MAX || (forks && runner->stale))
         return;
     number = forks ? world_fork(runner->world, by->number)
                    : world_thread(runner->world, by->number);
     if (number == UINT32_MAX)
         return;
-    if (forks)
+    if (forks) {
         runner->model.processes[process] = runner->model.processes[by->process];
+        runner->model.processes[process].born = ++runner->model.born;
+    }
     task->alive = true;
     task->blocked = false;
     task->number = number;
     task->process = process;
     task->leads = forks;
+    runner->forked |= forks;
     runner->threaded[process] = !forks;
     note_world(runner, forks ? "fork" : "thread", action, by, task);
 }
@@ -232,6 +223,8 @@ static void exec_task(struct runner *runner, struct task *task, uint32_t action)
         if (other != task && other->alive && other->process == task->process)
             return;
     }
+    if (avoid_exec(runner, task))
+        return;
     note_world(runner, "exec", action, task, NULL);
     world_exec(runner->world, task->number);
     for (int i = 3; i < MODEL_NUMBERS; i++) {
@@ -258,11 +251,14 @@ static void act_on_world(struct runner *runner, enum action action, struct task 
     case ACTION_thread: add_task(runner, task, number, false); break;
     case ACTION_exit:
         /* /proc/self says nothing any more of a process whose first thread is gone. */
-        if (task != &runner->tasks[0] &&
+        if (task != &runner->tasks[0] && !avoid_end(runner) && !avoid_exec(runner, task) &&
             (!task->leads || runner_tasks_of(runner, task->process) == 1))
             remove_task(runner, task, number);
         break;
-    case ACTION_exec: exec_task(runner, task, number); break;
+    case ACTION_exec:
+        if (!avoid_end(runner))
+            exec_task(runner, task, number);
+        break;
     default:
         sleeper = choose_task(runner, choice % MODEL_TASKS, true);
         if (sleeper)
@@ -396,7 +392,7 @@ static void drain_number(struct runner *runner, struct task *task, uint64_t numb
     if (description->kind == KIND_EPOLL) {
         task->made.outs[0] = (struct out){ OUT_EVENTS, DRAIN_EVENTS, "events", task->memory };
         task->made.out_count = 1;
-        task->made.unordered = description->mixed;
+        task->made.unordered = description->mixed || runner->model.spliced;
         drain_call(runner, task, "epoll_wait", number, value, DRAIN_EVENTS, 0, "_, 16, 0");
         return;
     }
@@ -498,6 +494,7 @@ void runner_run(struct runner *runner, const struct sequence *sequence, struct l
         fprintf(text, "# signals: any\n# native: yes\n");
     model_init(&runner->model);
     memset(runner->threaded, 0, sizeof(runner->threaded));
+    runner->forked = runner->stale = false;
     for (uint32_t i = 0; i < MODEL_TASKS; i++)
         runner->tasks[i].alive = runner->tasks[i].blocked = false;
     runner->tasks[0].alive = true;

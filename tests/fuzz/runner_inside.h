@@ -23,6 +23,8 @@ struct runner {
     struct world *world;
     struct model model;
     struct task tasks[MODEL_TASKS];
+    bool stale;                     /* an entry of epoll stays under a number that was closed */
+    bool forked;                    /* numbers of a process aren't the world's own any more */
     bool threaded[MODEL_PROCESSES]; /* it has had several tasks: another may have closed a number */
     struct builder builder;
     struct log *log;
@@ -51,6 +53,12 @@ bool avoid_sleep(const struct runner *runner, const struct task *by, const struc
 
 /* Does it change a number, or its flags, under a call that sleeps? */
 bool avoid_change(struct runner *runner, const struct task *by, const struct made *made);
+
+/* Shall no process end now, since its numbers are closed then? */
+bool avoid_end(const struct runner *runner);
+
+/* Would exec or exit close numbers under which an instance watches what stays open? */
+bool avoid_exec(struct runner *runner, const struct task *task);
 
 /* ---- say.c: the sequence as a script ---- */
 void say_begin(struct runner *runner, struct task *task);

@@ -45,7 +45,9 @@ void finding_confirm(struct sides *sides, const struct sequence *sequence,
     struct finding again;
 
     sides_renew(sides);
+    sides_be_patient(sides, true);
     finding_look(sides, sequence, ret_finding);
+    sides_be_patient(sides, false);
     if (!first || !ret_finding->found || ret_finding->position == UINT32_MAX) {
         free(first);
         return;

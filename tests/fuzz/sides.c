@@ -24,7 +24,8 @@
 
 #include "runner.h"
 
-#define ANSWER_SECONDS 3
+#define ANSWER_SECONDS  3
+#define PATIENT_SECONDS 30
 
 struct shared {
     _Atomic uint32_t orders;  /* grows with each sequence */
@@ -49,6 +50,7 @@ struct sides {
     struct one_side kernel;
     struct one_side emulator;
     int cpu;
+    uint32_t seconds; /* until a side counts as hung */
     bool emulator_here;
     char scratch[8];
 };
@@ -156,7 +158,7 @@ static void side_post(const struct sides *sides, struct one_side *one,
     word_wake(&shared->orders);
 }
 
-static void side_wait(struct one_side *one)
+static void side_wait(struct one_side *one, uint32_t seconds)
 {
     const struct timespec step = { .tv_nsec = 100000000 };
     struct shared *shared = one->shared;
@@ -176,7 +178,7 @@ static void side_wait(struct one_side *one)
             one->end = SIDE_DIED;
             return;
         }
-        if (++steps > ANSWER_SECONDS * 10 &&
+        if (++steps > seconds * 10 &&
             atomic_load(&shared->answers) != atomic_load(&shared->orders)) {
             one->end = SIDE_HUNG;
             side_stop(one);
@@ -206,6 +208,7 @@ struct sides *sides_create(const char *folder, int cpu, bool emulator_here)
     if (!sides)
         return NULL;
     sides->cpu = cpu;
+    sides->seconds = ANSWER_SECONDS;
     snprintf(sides->scratch, sizeof(sides->scratch), "%04x", (unsigned)getpid() & 0xffff);
     side_init(&sides->kernel, SIDE_KERNEL, folder);
     side_init(&sides->emulator, SIDE_EMU, folder);
@@ -245,8 +248,13 @@ void sides_run(struct sides *sides, const struct sequence *sequence, bool text)
 {
     side_post(sides, &sides->kernel, sequence, text);
     side_post(sides, &sides->emulator, sequence, text);
-    side_wait(&sides->kernel);
-    side_wait(&sides->emulator);
+    side_wait(&sides->kernel, sides->seconds);
+    side_wait(&sides->emulator, sides->seconds);
+}
+
+void sides_be_patient(struct sides *sides, bool patient)
+{
+    sides->seconds = patient ? PATIENT_SECONDS : ANSWER_SECONDS;
 }
 
 static const struct one_side *get(const struct sides *sides, enum side side)

@@ -35,6 +35,9 @@ void sides_destroy(struct sides *sides);
 /* Runs a sequence on both. A side that died or hung is made anew before the next one. */
 void sides_run(struct sides *sides, const struct sequence *sequence, bool text);
 
+/* How long the next ones may take until a side counts as hung, on a machine that is busy, too. */
+void sides_be_patient(struct sides *sides, bool patient);
+
 /* Makes both sides anew: nothing of former sequences is left. */
 void sides_renew(struct sides *sides);
 

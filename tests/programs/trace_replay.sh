@@ -51,6 +51,12 @@ END_OF_PYTHON
 record pipeline $python "$work/pipeline.py"
 replays pipeline 30
 
+# ---- A shell's pipelines, one in another's place, and one in a variable ----
+
+record shell sh -c 'seq 1 2000 | grep 7 | sort -rn | { read a; read b; echo $a $b; wc -l; }
+    x=$(echo one | cat); echo $x | (cat; exit 3) | cat'
+replays shell 60
+
 # ---- Threads and processes that share two pipes and a lock ----
 
 cat >"$work/pool.py" <<'END_OF_PYTHON'
@@ -126,6 +132,29 @@ asyncio.run(main())
 END_OF_PYTHON
 record server $python "$work/server.py" "$work/name"
 replays server 30
+
+# ---- A log with what isn't modeled: urgent data, a copy of a descriptor by its pidfd ----
+
+cat >"$work/others.strace" <<'END_OF_LOG'
+# log
+100 socketpair(AF_UNIX, SOCK_STREAM, 0, [3, 4]) = 0
+100 sendto(3, "abc", 3, 0, NULL, 0) = 3
+100 sendto(3, "X", 1, MSG_OOB, NULL, 0) = 1
+100 sendto(3, "def", 3, 0, NULL, 0) = 3
+100 recvfrom(4, "abc", 10, 0, NULL, NULL) = 3
+100 recvfrom(4, "X", 1, MSG_OOB, NULL, NULL) = 1
+100 recvfrom(4, "def", 10, 0, NULL, NULL) = 3
+100 pipe2([5, 6], 0) = 0
+100 pipe2([7, 8], 0) = 0
+100 pidfd_open(100, 0) = 9
+100 pidfd_getfd(9, 6, 0) = 10
+100 write(10, "hello", 5) = 5
+100 read(5, "hello", 10) = 5
+100 write(8, "mine", 4) = 4
+100 read(7, "mine", 10) = 4
+END_OF_LOG
+replays others 10
+says 'what is opaque is counted' 'skipped (' "$work/out"
 
 # ---- The same every time ----
 

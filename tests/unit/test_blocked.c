@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "blocked.h"
 #include "fixture.h"
 #include "host.h"
 #include "host_fake.h"

@@ -156,3 +156,46 @@ Test(epoll, a_sleeper_is_woken_and_a_time_out_ends)
     emu_close(&self, set);
     fixture_close(fds);
 }
+
+/*
+ * Somebody sweeps the dead in the very moment in which a number is closed, finds that nobody holds
+ * the description any more, begins to bury it and takes its time over it: close has returned.
+ */
+Test(epoll, what_is_closed_is_told_no_more_whoever_buries_it)
+{
+    enum { SWEEPER = 7 };
+    const int set = open_set();
+
+    fixture_pipe(fds, 0);
+    struct description *reader = fdtab_get_any(fds[0]);
+    cr_assert_eq(control(set, EPOLL_CTL_ADD, fds[0], EPOLLIN, 1), 0);
+    cr_assert_eq(emu_close(&self, fds[1]), 0);
+    cr_expect_eq(told(set, 8), 1, "the hang-up");
+    atomic_store(&reader->state, DESCRIPTION_DYING | SWEEPER << 8);
+    cr_assert_eq(emu_close(&self, fds[0]), 0);
+    cr_expect_eq(told(set, 8), 0);
+    description_sweep(&self, SWEEPER); /* it was killed over it */
+    cr_expect_eq(epoll_item_count(), 0);
+    cr_assert_eq(emu_close(&self, set), 0);
+}
+
+/* A child whose parent died over the fork takes up what a sweep has just found without holders. */
+Test(epoll, what_was_taken_up_again_is_told)
+{
+    const int set = open_set();
+
+    fixture_pipe(fds, 0);
+    struct description *reader = fdtab_get_any(fds[0]);
+    const uint32_t index = description_index(reader);
+    cr_assert_eq(control(set, EPOLL_CTL_ADD, fds[0], EPOLLIN, 1), 0);
+    cr_assert_eq(emu_write(&self, fds[1], "x", 1), 1);
+    description_bury_if_unheld(&self, index);
+    cr_expect_eq(atomic_load(&reader->state), DESCRIPTION_LIVE, "it is held");
+    cr_expect_eq(told(set, 8), 1);
+    description_unhold(reader, process.slot);
+    description_bury_if_unheld(&self, index);
+    cr_expect_eq(atomic_load(&reader->state), DESCRIPTION_FREE);
+    cr_expect_eq(told(set, 8), 0);
+    fixture_close(fds);
+    cr_assert_eq(emu_close(&self, set), 0);
+}

@@ -153,12 +153,32 @@ Test(options, capacities)
     cr_expect_eq(options.pipe_capacity, 65536);
     cr_expect_eq(emu_options_parse("sock-buffer=1M", &options), 0);
     cr_expect_eq(options.sock_buffer, 1048576);
-    cr_expect_eq(emu_options_parse("pipe-capacity=4095", &options), -EINVAL);
-    cr_expect_eq(emu_options_parse("sock-buffer=4607", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("pipe-capacity=1", &options), 0);
+    cr_expect_eq(options.pipe_capacity, 1);
+    cr_expect_eq(emu_options_parse("backlog=0", &options), 0);
+    cr_expect_eq(options.backlog, 1);
+    cr_expect_eq(emu_options_parse("pipe-capacity=0", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("vsock-credit=1", &options), -EINVAL);
     cr_expect_eq(emu_options_parse("sock-buffer=12x", &options), -EINVAL);
     cr_expect_eq(emu_options_parse("pipe-capacity=", &options), -EINVAL);
     cr_expect_eq(emu_options_parse("pipe-capacity=4096M", &options), -EINVAL);
-    cr_expect_eq(options.pipe_capacity, 65536, "a refusal changes nothing");
+    cr_expect_eq(emu_options_parse("backlog=", &options), -EINVAL);
+
+    cr_expect_eq(emu_options_parse("sock-buffer=8K@a+b+0x10-0x20", &options), 0);
+    cr_expect_str_eq(options.places[0].module, "a+b");
+    cr_expect_eq(options.places[0].from, 0x10);
+    cr_expect_eq(options.places[0].to, 0x20);
+    cr_expect_eq(emu_options_parse("backlog=2@a+0x10", &options), 0);
+    cr_expect_eq(options.places[1].size, 3);
+    cr_expect_eq(options.places[1].from, 0xf);
+    cr_expect_eq(options.places[1].to, 0x10);
+    cr_expect_eq(emu_options_parse("backlog=2@a+0x10-0x10", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("backlog=2@a+0x10z", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("backlog=2@a+10", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("backlog=2@+0x10", &options), -EINVAL);
+    cr_expect_eq(emu_options_parse("backlog=2@a+0x0", &options), -EINVAL);
+    cr_expect_eq(options.place_count, 2);
+    cr_expect_eq(options.pipe_capacity, 1, "a refusal changes nothing");
 }
 
 Test(options, policies_add_up)
@@ -324,4 +344,30 @@ Test(options, bridges_and_hybrid_refused)
     cr_expect_not_null(strstr(refusal(NULL, WORDS("--hybrid=qemu:a", "x")), "--hybrid=qemu:a"));
     cr_expect_not_null(
         strstr(refusal(NULL, WORDS("--hybrid=firecracker:a", "--cid=2", "x")), "--cid"));
+}
+
+/* With a finger on the place; and both sources add to one list. */
+Test(options, injections)
+{
+    struct run_options options = accepted("inject=read:error=EIO",
+                                          WORDS("--inject", "write:error=EIO:when=2", "prog"));
+
+    cr_expect_eq(options.emu.inject_count, 2);
+    cr_expect(options.on_command_line);
+    cr_expect(strstr(refusal(NULL, WORDS("--inject", "read:error=EFOO", "prog")),
+                     "\n  read:error=EFOO\n             ^ no errno") != NULL);
+    cr_expect(strstr(refusal("inject=read", WORDS("prog")), "SOCKRIG_OPTIONS: bad value") != NULL);
+}
+
+Test(options, findings)
+{
+    struct run_options options = accepted("suppressions=a error-exitcode=3",
+                                          WORDS("--suppressions", "b", "prog"));
+
+    cr_expect_str_eq(options.suppressions, "b");
+    cr_expect_eq(options.error_exitcode, 3);
+    run_options_fini(&options);
+    cr_expect_null(options.suppressions);
+    cr_expect(strstr(refusal(NULL, WORDS("--error-exitcode=0", "x")), "give 1 to 255") != NULL);
+    cr_expect(strstr(refusal(NULL, WORDS("--suppressions")), "needs a value") != NULL);
 }

@@ -58,7 +58,7 @@ static struct waits_task *add_writer(void)
                                                 .pieces = 2,
                                                 .slots = 2 } };
     end->holder_count = 1;
-    end->holders[0] = (struct waits_holder){ 411, 4, "parent" };
+    end->holders[0] = (struct waits_holder){ .pid = 411, .fd = 4, .program = "parent" };
     return task;
 }
 
@@ -95,7 +95,7 @@ Test(report_waits, who_could_end_it)
     end->holders[0].pid = 412;
     cr_expect(strstr(print(waits_print), "     read end: parent[412] fd 4 (itself alone)\n"));
     end->holder_count = 2;
-    end->holders[1] = (struct waits_holder){ 413, -1, "other" };
+    end->holders[1] = (struct waits_holder){ .pid = 413, .fd = -1, .program = "other" };
     cr_expect(strstr(print(waits_print), "     read end: parent[412] fd 4, other[413]\n"));
     end->holder_count = 0;
     cr_expect(strstr(print(waits_print), "     read end: nobody has it open\n"));

@@ -54,11 +54,11 @@ int log_call_number(const char *name)
 /* Is it one whose arguments are looked at? */
 static bool wanted(const struct log_call *call)
 {
-    static const char *const paths[] = { "open",   "openat",   "unlink",   "unlinkat",
-                                         "rename", "renameat", "renameat2" };
+    static const char *const others[] = { "open",   "openat",   "unlink",    "unlinkat",
+                                          "rename", "renameat", "renameat2", "pidfd_getfd" };
 
-    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-        if (strcmp(call->name, paths[i]) == 0)
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (strcmp(call->name, others[i]) == 0)
             return true;
     }
     return call->number >= 0 || log_call_clones(call);

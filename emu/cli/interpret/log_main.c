@@ -3,12 +3,10 @@
  */
 #include "interpret/log_main.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "interpret/log_folder.h"
 #include "interpret/log_plan.h"
 #include "interpret/log_report.h"
 #include "interpret/log_search.h"
@@ -45,13 +43,27 @@ static int run_sides(const char *path, const struct log *log, struct log_plan *p
     return log_report_sides(path, log, plan, sides, count, options);
 }
 
+struct job {
+    const char *path;
+    const struct log *log;
+    struct log_plan *plan;
+    const struct compare_options *options;
+};
+
+static int run_job(void *context, const char *directory)
+{
+    const struct job *job = context;
+
+    return run_sides(job->path, job->log, job->plan, job->options, directory);
+}
+
 int log_interpret(const char *path, const char *text, size_t size,
                   const struct compare_options *options)
 {
-    char directory[] = "/tmp/sockrig-log.XXXXXX"; /* short: names of sockets have 107 bytes */
     struct log log;
     struct log_plan plan;
     struct log_error error;
+    struct job job = { path, &log, &plan, options };
     int code;
 
     if (log_parse(text, size, &log, &error) != 0)
@@ -61,11 +73,9 @@ int log_interpret(const char *path, const char *text, size_t size,
         return unreadable(path, &error);
     }
     log_report_summary(path, &plan);
-    if (mkdtemp(directory)) {
-        code = run_sides(path, &log, &plan, options, directory);
-        rmdir(directory);
-    } else {
-        fprintf(stderr, "%s: %s: %s\n", path, directory, strerror(errno));
+    code = log_folder_run(run_job, &job);
+    if (code < 0) {
+        fprintf(stderr, "%s: no folder to work in: %s\n", path, strerror(-code));
         code = 125;
     }
     log_plan_free(&plan);

@@ -312,6 +312,24 @@ static void check_reopened(struct log_walk *walk, const struct log_call *call)
     }
 }
 
+/*
+ * A copy out of another process's table, by a pidfd. Which process's isn't looked for: whatever has
+ * that number anywhere may be shared with whoever has the copy.
+ */
+static void check_taken(struct log_walk *walk, const struct log_call *call)
+{
+    int64_t number;
+
+    if (!log_is(call, "pidfd_getfd") || !log_argument_number(call, 1, &number))
+        return;
+    for (size_t i = 0; i < walk->numbers.process_count; i++) {
+        const struct log_process *process = &walk->numbers.processes[i];
+
+        if (number >= 0 && (uint64_t)number < process->count)
+            log_walk_opaque(walk, process->numbers[number].object);
+    }
+}
+
 static void start_opening(struct log_walk *walk, const struct log_call *call)
 {
     static const char *const names[] = {
@@ -324,6 +342,7 @@ static void start_opening(struct log_walk *walk, const struct log_call *call)
     if (!is_one_of(call, names) || !log_succeeded(call))
         return;
     check_reopened(walk, call);
+    check_taken(walk, call);
     replace_by_opaque(walk, call, call->value);
 }
 

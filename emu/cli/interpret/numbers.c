@@ -510,7 +510,7 @@ int64_t numbers_end(struct numbers *numbers, struct numbers_call *call, int64_t 
 
         if (places[i] && host_copy(&real, places[i], sizeof(real)) != 0)
             continue;
-        number = call->plain ? real : lowest_free(numbers, call->minimum);
+        number = call->plain && !call->forked ? real : lowest_free(numbers, call->minimum);
         if (i < expect_count && numbers_real(numbers, expect[i]) < 0)
             number = expect[i];
         numbers_set(numbers, number, real);

@@ -35,6 +35,7 @@ struct numbers {
 struct numbers_call {
     int call;
     bool plain;
+    bool forked; /* it was, until somebody forked while it slept: what it makes gets free numbers */
     uint64_t words[SCRIPT_MAX_ARGUMENTS];
     char path[32]; /* open's, of a number: /proc/self/fd/N */
     int target;    /* dup2's, as the process calls it, or -1 */

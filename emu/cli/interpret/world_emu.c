@@ -126,6 +126,7 @@ static int64_t make_call(struct virtual_task *virtual)
     result = call_emu(call_get(task->call), &virtual->emu, virtual->numbers.words, virtual_native,
                       &task->result.native);
     virtual_unlimit(virtual);
+    virtual->numbers.forked = virtual->numbers.plain && !is_plain();
     return numbers_end(&process_of(virtual)->numbers, &virtual->numbers, result, task->expect,
                        task->expect_count);
 }
@@ -344,8 +345,10 @@ static bool emu_child(struct world *world, uint32_t parent, uint32_t child, bool
 /* Takes a task out of what it is blocked in, and out of the world. */
 static void end_task(struct world *world, uint32_t index)
 {
-    if (world->tasks[index].state == WORLD_BLOCKED)
+    if (world->tasks[index].state == WORLD_BLOCKED) {
         emu_task_clear(&tasks[index].emu);
+        virtual_release(&tasks[index]);
+    }
     world->tasks[index].state = WORLD_GONE;
     processes[world->tasks[index].process].tasks--;
     if (started == &tasks[index])
@@ -466,7 +469,6 @@ static int emu_create(struct world *world, char *ret_why, size_t why_size)
     for (int number = 0; number < 3; number++)
         numbers_set(&processes[0].numbers, number, number);
     world_catch_signals(on_signal);
-    virtual_native_prepare();
     rc = start_emulator();
     if (rc < 0) {
         snprintf(ret_why, why_size, "the emulator doesn't start: %s", strerror(-rc));

@@ -35,6 +35,7 @@ struct virtual_task {
     enum interruption interruption;
     uint64_t since; /* grows with each sleep */
     struct numbers_call numbers;
+    int held;       /* a descriptor of the kernel's that its call keeps open, or 0 */
     bool limited;   /* RLIMIT_NOFILE is lowered for its call, ... */
     uint64_t limit; /* ... and was this */
 };
@@ -71,8 +72,10 @@ bool virtual_nonblocking(int fd);
 
 /* ---- world_emu_native.c ---- */
 
+/* The task's call keeps no descriptor any more. */
+void virtual_release(struct virtual_task *virtual);
+
 /* What call_emu() leaves to the kernel: never sleeps there for long. */
 int64_t virtual_native(struct emu_task *self, const struct call *call, const uint64_t *arguments);
-void virtual_native_prepare(void);
 
 #endif

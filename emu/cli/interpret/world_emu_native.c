@@ -4,40 +4,25 @@
  * The thread that makes them is all tasks', so none may sleep in the kernel: what isn't ready is
  * waited for in the world, and tried without blocking.
  *
- * Leaves out: a transfer that blocks in its middle (a large write, MSG_WAITALL, recvmmsg) is
- * interrupted after a quarter of a second.
+ * Leaves out: sendmmsg and recvmsg with MSG_WAITALL that block in the middle of a message end
+ * there.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "host.h"
 #include "interpret/calls.h"
 #include "interpret/world_emu.h"
 
-#define KERNEL_USEC 250000
-
-static volatile sig_atomic_t alarmed;
-
-static void on_alarm(int number)
-{
-    (void)number;
-    alarmed = 1;
-}
-
-void virtual_native_prepare(void)
-{
-    const struct sigaction action = { .sa_handler = on_alarm };
-
-    sigaction(SIGALRM, &action, NULL);
-}
+#define MAX_VECTORS 1024 /* UIO_MAXIOV */
+#define NOWAIT      8    /* RWF_NOWAIT */
+#define HELD_FD     950  /* above what most scripts meet */
 
 static bool listens(int fd)
 {
@@ -89,17 +74,150 @@ static short direction_of(const struct call *call, const uint64_t *arguments)
         return 0;
     if (strcmp(call->group, "msg") == 0)
         flags = (int)arguments[strchr("mM", call->kinds[1]) ? 2 : 3];
+    if (call_is(call, "preadv2") || call_is(call, "pwritev2"))
+        flags = (int)arguments[4] & NOWAIT ? MSG_DONTWAIT : 0;
     if ((flags & (MSG_DONTWAIT | MSG_OOB)) || virtual_nonblocking((int)arguments[0]) ||
         is_refused(call, arguments))
         return 0;
     return strchr("rRMN", call->kinds[1]) ? POLLIN : POLLOUT;
 }
 
-static void set_alarm(long usec)
-{
-    const struct itimerval timer = { .it_interval = { 0, usec }, .it_value = { 0, usec } };
+/* The rest of a transfer whose front has gone. */
+struct rest {
+    uint64_t words[SCRIPT_MAX_ARGUMENTS];
+    struct msghdr header;
+    struct iovec vectors[MAX_VECTORS];
+    bool copied; /* words name `header` and `vectors` */
+};
 
-    setitimer(ITIMER_REAL, &timer, NULL);
+/* Makes the vectors of writev, pwritev2 and sendmsg its own. False: the kernel couldn't have read
+ * them, or they are none. */
+static bool copy_vectors(const struct call *call, struct rest *rest, struct iovec **ret_vectors,
+                         size_t *ret_count)
+{
+    bool is_message = call_is(call, "sendmsg");
+
+    if (!rest->copied) {
+        if (is_message) {
+            if (host_copy(&rest->header, (const void *)(uintptr_t)rest->words[1],
+                          sizeof(rest->header)) != 0)
+                return false;
+        } else {
+            rest->header = (struct msghdr){ .msg_iov = (struct iovec *)(uintptr_t)rest->words[1],
+                                            .msg_iovlen = rest->words[2] };
+        }
+        if (rest->header.msg_iovlen > MAX_VECTORS ||
+            host_copy(rest->vectors, rest->header.msg_iov,
+                      rest->header.msg_iovlen * sizeof(rest->vectors[0])) != 0)
+            return false;
+        rest->header.msg_iov = rest->vectors;
+        rest->header.msg_control = NULL; /* it goes with the first bytes */
+        rest->header.msg_controllen = 0;
+        rest->words[1] = is_message ? (uintptr_t)&rest->header : (uintptr_t)rest->vectors;
+        rest->copied = true;
+    }
+    *ret_vectors = rest->vectors;
+    *ret_count = rest->header.msg_iovlen;
+    return true;
+}
+
+/* Steps over `size` bytes of the vectors. True: something is left. */
+static bool advance_vectors(const struct call *call, struct rest *rest, uint64_t size)
+{
+    struct iovec *vectors;
+    size_t count;
+    bool left = false;
+
+    if (!copy_vectors(call, rest, &vectors, &count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        size_t here = size < vectors[i].iov_len ? size : vectors[i].iov_len;
+
+        vectors[i].iov_base = (char *)vectors[i].iov_base + here;
+        vectors[i].iov_len -= here;
+        size -= here;
+        left |= vectors[i].iov_len > 0;
+    }
+    return left;
+}
+
+/* A call that blocks goes on until all is moved: steps over what was. True: go on. */
+static bool advance(const struct call *call, struct rest *rest, uint64_t moved)
+{
+    bool fills = call_is(call, "recv") || call_is(call, "recvfrom");
+
+    if (call_is(call, "recvmmsg") && !(rest->words[3] & MSG_WAITFORONE) && rest->words[4] == 0) {
+        rest->words[1] += moved * sizeof(struct mmsghdr);
+        rest->words[2] -= moved;
+        return rest->words[2] > 0;
+    }
+    if (fills && sockatmark((int)rest->words[0]) == 1)
+        return false;
+    if (call_is(call, "write") || call_is(call, "send") || call_is(call, "sendto") ||
+        (fills && (rest->words[3] & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL)) {
+        rest->words[1] += moved;
+        rest->words[2] -= moved;
+        return rest->words[2] > 0;
+    }
+    return (call_is(call, "writev") || call_is(call, "pwritev2") || call_is(call, "sendmsg")) &&
+           advance_vectors(call, rest, moved);
+}
+
+static bool is_stream(int fd)
+{
+    int type = SOCK_STREAM; /* a pipe, too */
+    socklen_t size = sizeof(type);
+
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    return type == SOCK_STREAM;
+}
+
+void virtual_release(struct virtual_task *virtual)
+{
+    if (virtual->held > 0)
+        close(virtual->held);
+    virtual->held = 0;
+}
+
+/* A call that sleeps goes on whatever becomes of its number. Returns the one that it has. */
+static int hold(struct virtual_task *virtual, int fd)
+{
+    if (virtual->held <= 0)
+        virtual->held = fcntl(fd, F_DUPFD_CLOEXEC, HELD_FD);
+    return virtual->held > 0 ? virtual->held : fd;
+}
+
+/* A transfer that may block: tried without, and waited for in the world. */
+static int64_t move_in_turn(struct virtual_task *virtual, const struct call *call,
+                            const uint64_t *arguments, short events)
+{
+    int fd = (int)arguments[0];
+    uint64_t deadline = virtual_deadline(fd, events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO);
+    bool goes_on = is_stream(fd) || call_is(call, "recvmmsg");
+    struct rest rest = { .copied = false };
+    int64_t done = 0;
+    int64_t result;
+
+    memcpy(rest.words, arguments, sizeof(rest.words));
+    for (;;) {
+        int flags = fcntl(fd, F_GETFL);
+
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+        result = world_call_real(virtual->task->call, rest.words);
+        fcntl(fd, F_SETFL, flags);
+        done += result > 0 ? result : 0;
+        if (result > 0 && goes_on && advance(call, &rest, (uint64_t)result))
+            continue;
+        if (result != -EAGAIN)
+            break;
+        fd = hold(virtual, fd);
+        rest.words[0] = (uint64_t)fd;
+        result = virtual_await(virtual, fd, events, deadline);
+        if (result < 0)
+            break;
+    }
+    virtual_release(virtual);
+    return done > 0 ? done : result;
 }
 
 /* A lock that somebody else holds is tried for again and again. */
@@ -236,17 +354,6 @@ int64_t virtual_native(struct emu_task *self, const struct call *call, const uin
     if (place >= 0 && timeout_of(call, arguments[place], pointer) != 0)
         return poll_in_turn(virtual, arguments, place, pointer);
     if (events != 0)
-        result = virtual_await(virtual, (int)arguments[0], events,
-                               virtual_deadline((int)arguments[0],
-                                                events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO));
-    if (result < 0)
-        return result;
-    alarmed = 0;
-    if (events != 0)
-        set_alarm(KERNEL_USEC);
-    result = world_call_real(virtual->task->call, arguments);
-    if (events != 0)
-        set_alarm(0);
-    virtual->task->result.blocked |= alarmed != 0;
-    return result;
+        return move_in_turn(virtual, call, arguments, events);
+    return result < 0 ? result : world_call_real(virtual->task->call, arguments);
 }

@@ -160,17 +160,37 @@ static bool may_wait(int fd)
     return fstat(fd, &state) == 0 && (S_ISFIFO(state.st_mode) || S_ISSOCK(state.st_mode));
 }
 
-static int64_t wait_for_splice(struct virtual_task *virtual, long number, const long arguments[6])
+/* Tried without blocking, and waited for in the world: first for what is read. */
+static int64_t splice_in_turn(struct virtual_task *virtual, long number, const long arguments[6])
 {
     bool sends = number == SYS_sendfile;
-    int in = (int)arguments[sends ? 1 : 0];
-    int out = (int)arguments[number == SYS_splice ? 2 : sends ? 0 : 1];
-    int64_t result = 0;
+    const int fds[2] = { (int)arguments[sends ? 1 : 0], (int)arguments[number == SYS_splice ? 2
+                                                                       : sends              ? 0
+                                                                                            : 1] };
+    const short events[2] = { POLLIN, POLLOUT };
+    int64_t result;
 
-    if (!virtual_nonblocking(in) && may_wait(in))
-        result = virtual_await(virtual, in, POLLIN, 0);
-    if (result == 0 && !virtual_nonblocking(out) && may_wait(out))
-        result = virtual_await(virtual, out, POLLOUT, 0);
+    do {
+        bool waits[2];
+        int i;
+
+        for (i = 0; i < 2; i++) {
+            waits[i] = !virtual_nonblocking(fds[i]) && may_wait(fds[i]);
+            if (waits[i])
+                fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);
+        }
+        result = host_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
+                              arguments[4], arguments[5]);
+        for (i = 0; i < 2; i++) {
+            if (waits[i])
+                fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) & ~O_NONBLOCK);
+        }
+        for (i = 0; i < 2 && (!waits[i] || host_poll_one(fds[i], events[i]) != 0); i++)
+            ;
+        if (result != -EAGAIN || i == 2)
+            return result;
+        result = virtual_await(virtual, fds[i], events[i], 0);
+    } while (result == 0);
     return result;
 }
 
@@ -186,7 +206,7 @@ int64_t virtual_call(struct emu_task *self, long number, const long arguments[6]
         (arguments[3] & ~(long)(SOCK_NONBLOCK | SOCK_CLOEXEC)) == 0)
         result = virtual_await(virtual, fd, POLLIN, virtual_deadline(fd, SO_RCVTIMEO));
     else if (number == SYS_splice || number == SYS_tee || number == SYS_sendfile)
-        result = wait_for_splice(virtual, number, arguments);
+        return splice_in_turn(virtual, number, arguments);
     if (result < 0)
         return result;
     return host_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],

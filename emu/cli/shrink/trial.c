@@ -23,6 +23,7 @@
 #include "interpret_main.h"
 
 #define FIRST_LIMIT_NS 60000000000u /* the whole file, before anything is known of it */
+#define TIDY_MS        5000         /* a trial that is ended tidies up */
 #define UNREADABLE     125
 
 static uint64_t now_ns(void)
@@ -78,7 +79,10 @@ static _Noreturn void child_main(const struct trial *trial, const char *path, bo
     _exit(code);
 }
 
-/* Waits for the child until the limit; kills it and all it started. Returns its wait status. */
+/*
+ * Waits for the child until the limit; ends it (which removes its folder: log_folder.h), and kills
+ * all it started. Returns its wait status.
+ */
 static int wait_for(pid_t child, uint64_t limit_ns, bool *ret_timed_out)
 {
     struct pollfd set = { .fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN };
@@ -89,6 +93,8 @@ static int wait_for(pid_t child, uint64_t limit_ns, bool *ret_timed_out)
         do
             ready = poll(&set, 1, (int)(limit_ns / 1000000u) + 1);
         while (ready < 0 && errno == EINTR);
+        if (ready == 0 && kill(child, SIGTERM) == 0)
+            poll(&set, 1, TIDY_MS);
         close(set.fd);
     }
     *ret_timed_out = ready == 0;

@@ -36,6 +36,7 @@ struct text {
     struct task_state *tasks; /* by place */
     size_t task_count;
     size_t alive;
+    size_t ends_told;
     const struct trace_call *open; /* whose line isn't ended */
     char *line;                    /* the line, in memory until it is ended */
     size_t line_size;
@@ -147,13 +148,14 @@ static void leave_call(struct text *text, const struct trace_call *call)
     state_of(text, call->task)->blocked = NULL;
 }
 
-/* A call that was never left, when its task's end is known. */
+/* A call that was never left, when its task's end is known: as strace has it. */
 static void give_up_call(struct text *text, const struct trace_call *call)
 {
     if (text->open != call) {
         begin_line(text, call->task, call->enter_ns);
         fprintf(text->show.out, "<... %s resumed>", decode_name(call));
     }
+    fputs(" <unfinished ...>", text->show.out);
     end_arguments(text);
     fputc('?', text->show.out);
     end_line(text);
@@ -246,6 +248,23 @@ static void end_process(struct text *text, int32_t pid, const struct trace_task 
         print_end(text, last, ns, status);
 }
 
+/* The end of a process that made no call: what it had inherited is closed then. */
+static void end_silent(struct text *text, int32_t pid, uint64_t ns, int status)
+{
+    const struct trace_task silent = { .pid = pid, .tid = pid };
+
+    for (size_t i = 0; trace_task_get(text->trace, i) != NULL; i++) {
+        if (trace_task_get(text->trace, i)->pid == pid)
+            return;
+    }
+    if (!text->options->follow || text->options->quiet >= 2 ||
+        !filter_in_view(&text->options->filter, &silent, ns, ns, text->start_ns))
+        return;
+    text->alive++;
+    print_end_line(text, &silent, ns, status);
+    text->alive--;
+}
+
 /* ---- Events ---- */
 
 static void print_signal_line(struct text *text, const struct trace_call *call)
@@ -284,6 +303,7 @@ static void follow_tasks(struct text *text, const struct trace_call *call, bool 
         break;
     case TRACE_WAITED:
         end_process(text, (int32_t)call->words[0], NULL, call->enter_ns, (int)call->words[1]);
+        end_silent(text, (int32_t)call->words[0], call->enter_ns, (int)call->words[1]);
         if (shown)
             print_whole(text, call);
         break;
@@ -333,6 +353,23 @@ static bool is_followed(const struct text *text, const struct trace_task *task,
     return text->options->follow || task->tid == (*first)->tid;
 }
 
+static uint64_t time_of(const struct trace_event *event)
+{
+    return event->when == TRACE_AT_LEAVE ? event->call->leave_ns : event->call->enter_ns;
+}
+
+/* What the supervisor saw until then. Those who said themselves how they end are gone already. */
+static void print_ends(struct text *text, uint64_t ns)
+{
+    const struct trace_ends *ends = &text->options->ends;
+
+    while (text->ends_told < ends->count && ends->all[text->ends_told].ns < ns) {
+        const struct trace_end *end = &ends->all[text->ends_told++];
+
+        end_process(text, end->pid, NULL, end->ns, end->status);
+    }
+}
+
 static void print_all(struct text *text, struct trace *trace)
 {
     const struct trace_task *first = NULL;
@@ -340,10 +377,12 @@ static void print_all(struct text *text, struct trace *trace)
 
     trace_rewind(trace);
     while (trace_next(trace, &event)) {
+        print_ends(text, time_of(&event));
         objects_note(text->objects, &event);
         if (is_followed(text, event.call->task, &first))
             print_event(text, &event);
     }
+    print_ends(text, UINT64_MAX);
     if (text->open != NULL) {
         fputs(" <unfinished ...>", text->show.out);
         end_line(text);

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "trace/ends.h"
 #include "trace/filter.h"
 #include "trace/show.h"
 
@@ -24,6 +25,7 @@ struct text_options {
     enum quoting quoting; /* -x */
     unsigned paths;       /* -y */
     struct filter filter;
+    struct trace_ends ends;
 };
 
 /*

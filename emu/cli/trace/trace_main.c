@@ -98,7 +98,11 @@ int trace_main(int argc, char **argv)
         trace_options_fini(&options);
         return fail(message);
     }
-    result = show_into(&options, trace);
+    if (ends_read(options.path, &options.text.ends, message, sizeof message))
+        result = show_into(&options, trace);
+    else
+        result = fail(message);
+    ends_fini(&options.text.ends);
     trace_close(trace);
     trace_options_fini(&options);
     return result;

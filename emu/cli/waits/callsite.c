@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "waits/cfi.h"
+#include "cfi.h"
+#include "waits/image.h"
 #include "waits/proc.h"
 
 #define FRAMES_MAX 64 /* libc and the library are a dozen deep */
@@ -172,22 +173,44 @@ static bool take_name(void *context, const char *symbol)
     return true;
 }
 
-static bool is_inside(const char *file)
+bool callsite_is_inside(const char *file)
 {
     return strcmp(file, library_name) == 0 || strncmp(file, "libc.so", 7) == 0 ||
            strncmp(file, "libc-", 5) == 0 || strncmp(file, "libpthread", 10) == 0;
 }
 
-/* A frame of the guest's. */
+/* A frame of the guest's, and the functions that were inlined in it. */
 static void note_frame(const struct module *module, uint64_t address, uint64_t code,
                        struct callsite *site)
 {
-    struct callsite_frame *frame = &site->frames[site->count++];
+    struct source_place places[CALLSITE_FRAMES];
+    const size_t count = source_find_inlined(module->path, address, places,
+                                             CALLSITE_FRAMES - site->count);
 
-    snprintf(frame->module, sizeof frame->module, "%.*s", CALLSITE_MODULE - 1,
-             base_name(module->path));
-    frame->offset = code - module->base;
-    frame->source = source_find(module->path, address);
+    for (size_t i = 0; i < count; i++) {
+        struct callsite_frame *frame = &site->frames[site->count++];
+
+        snprintf(frame->module, sizeof frame->module, "%.*s", CALLSITE_MODULE - 1,
+                 base_name(module->path));
+        frame->offset = code - module->base;
+        frame->source = places[i];
+    }
+}
+
+static const uint8_t *bytes_at(const void *context, uint64_t address, size_t *ret_room)
+{
+    return image_at(context, address, ret_room);
+}
+
+/* How the frame at `address` finds its caller. */
+static bool find_row(const struct image *image, uint64_t address, struct cfi_row *ret_row)
+{
+    const Elf64_Phdr *segment = image_segment(image, PT_GNU_EH_FRAME);
+
+    if (segment == NULL)
+        return false;
+    const struct cfi_code code = { segment->p_vaddr, bytes_at, image };
+    return cfi_find(&code, address, ret_row);
 }
 
 /* Looks at one frame. Returns false when the trace is at its end. */
@@ -202,7 +225,7 @@ static bool look(int32_t pid, struct frame *frame, bool stands, struct callsite 
     const char *file = base_name(module.path);
     /* A call may be a function's last instruction: its return address is another one's. */
     const uint64_t address = in_image(&module, stands ? code : code - 1);
-    if (!is_inside(file)) {
+    if (!callsite_is_inside(file)) {
         note_frame(&module, address, code, site);
     } else if (site->count > 0) { /* libc called main */
         image_close(&module.image);
@@ -211,7 +234,7 @@ static bool look(int32_t pid, struct frame *frame, bool stands, struct callsite 
         site->call[0] = '\0';
         image_symbols_at(&module.image, address, take_name, site->call);
     }
-    const bool more = site->count < CALLSITE_FRAMES && cfi_find(&module.image, address, &row) &&
+    const bool more = site->count < CALLSITE_FRAMES && find_row(&module.image, address, &row) &&
                       step(pid, &row, frame);
     image_close(&module.image);
     return more;

@@ -51,4 +51,7 @@ struct callsite callsite_find(int32_t pid, struct callsite_start start);
  */
 bool callsite_start_at(int32_t pid, uint64_t frame, struct callsite_start *ret_start);
 
+/* Whether a file, by its base name, is sockrig's library or libc. */
+bool callsite_is_inside(const char *file);
+
 #endif

@@ -7,7 +7,7 @@
 #ifndef CLI_ENDS_H
 #define CLI_ENDS_H
 
-#include "emu.h"
+#include "blocked.h"
 
 /*
  * A descriptor of process `holder` for the other end of what `blocked_pid` waits for on `blocked`,

@@ -11,6 +11,9 @@
  * arguments, "file" what its descriptor leads to), "running", "stopped" or "ended". A call of poll
  * has "fd_count" instead of "size" and "done", one of epoll_wait "epoll_fd" too; "fds" shows the
  * first few. "unread" is what can be read from the descriptor, "written" what was written to it.
+ * A buffer with "smaller_than_linux" is that by an option. "origin" of a holder is how it came to
+ * have the end: {"by": "made"}, "SCM_RIGHTS", or "fork" and "spawn" with "parent", "executed" (kept
+ * over an exec), "module" and "line" of the parent's call.
  * What isn't known is left out.
  */
 #include "report.h"
@@ -49,6 +52,30 @@ static void print_fill(FILE *file, const char *name, const struct emu_fill *fill
             fill->bytes, fill->used, fill->capacity, fill->pieces);
     if (fill->slots > 0)
         fprintf(file, ", \"slots\": %u", fill->slots);
+    if (fill->tiny > 0)
+        fputs(", \"smaller_than_linux\": true", file);
+    fputc('}', file);
+}
+
+static void print_origin(const struct waits_holder *holder, FILE *file)
+{
+    static const char *const kinds[] = { [EMU_ORIGIN_MADE] = "made",
+                                         [EMU_ORIGIN_RECEIVED] = "SCM_RIGHTS",
+                                         [EMU_ORIGIN_FORK] = "fork",
+                                         [EMU_ORIGIN_SPAWN] = "spawn" };
+    const struct emu_origin *origin = &holder->origin;
+
+    if (origin->kind == EMU_ORIGIN_UNKNOWN)
+        return;
+    fprintf(file, ", \"origin\": {\"by\": \"%s\"", kinds[origin->kind]);
+    if (origin->kind == EMU_ORIGIN_FORK || origin->kind == EMU_ORIGIN_SPAWN) {
+        fprintf(file, ", \"parent\": %d, \"executed\": %s", origin->parent,
+                origin->executed ? "true" : "false");
+        if (holder->place.module[0] != '\0')
+            print_member(file, "module", holder->place.module, sizeof holder->place.module);
+        if (holder->place.source.line[0] != '\0')
+            print_member(file, "line", holder->place.source.line, sizeof holder->place.source.line);
+    }
     fputc('}', file);
 }
 
@@ -62,6 +89,7 @@ static void print_holders(const struct waits_end *end, FILE *file)
         print_member(file, "program", holder->program, sizeof holder->program);
         if (holder->fd >= 0)
             fprintf(file, ", \"fd\": %d", holder->fd);
+        print_origin(holder, file);
         fputc('}', file);
     }
     fprintf(file, "], \"holder_count\": %u", end->holder_count);

@@ -15,6 +15,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include "colour.h"
+
 #define TEXT_ROOM 128
 #define WIDEST    44 /* of a column; what is longer pushes the others to the right */
 
@@ -99,6 +101,9 @@ static void channel_text(const struct emu_blocked_fd *fd, char *ret_text)
         snprintf(ret_text, room, "empty");
     else if (!is_writer(fd))
         snprintf(ret_text, room, "holds %u bytes", fill->bytes);
+    else if (fill->tiny > 0)
+        snprintf(ret_text, room, "%s (%u of %u: smaller than Linux allows)",
+                 fill->pieces > 0 ? "full" : "has room", fill->used, fill->capacity);
     else if (fill->slots > 0 && fill->pieces >= fill->slots && fill->used < fill->capacity)
         snprintf(ret_text, room, "full (%u of %u, in %u of %u slots)", fill->used, fill->capacity,
                  fill->pieces, fill->slots);
@@ -203,6 +208,41 @@ static const char *wanted(uint32_t events)
     }
 }
 
+/* A line on how a process came to have an end that it hasn't made. */
+static void print_origin(const struct waits_holder *holder, uint64_t now_ns, FILE *file)
+{
+    const struct emu_origin *origin = &holder->origin;
+    char place[TEXT_ROOM];
+
+    if (origin->kind == EMU_ORIGIN_UNKNOWN || origin->kind == EMU_ORIGIN_MADE)
+        return;
+    fprintf(file, "       %.*s[%d] has it by ", PROC_NAME, holder->program, holder->pid);
+    if (origin->kind == EMU_ORIGIN_RECEIVED) {
+        fputs("SCM_RIGHTS\n", file);
+        return;
+    }
+    fprintf(file, "%s of %.*s[%d]", origin->kind == EMU_ORIGIN_FORK ? "fork" : "spawn", PROC_NAME,
+            holder->parent, origin->parent);
+    if (holder->place.module[0] != '\0') {
+        place_text(&holder->place, place);
+        fprintf(file, " at %s", place);
+    }
+    if (now_ns > origin->since_ns)
+        fprintf(file, ", %.1f s ago", (double)(now_ns - origin->since_ns) / 1e9);
+    if (origin->kind == EMU_ORIGIN_FORK && origin->executed)
+        fputs(", kept over its exec", file);
+    fputc('\n', file);
+}
+
+/* What a reader waits for may be the end, which doesn't come while somebody has that one open. */
+static void print_origins(const struct waits_task *task, const struct waits_end *end, FILE *file)
+{
+    if (!end->fd.in.there || !(end->fd.events & POLLIN) || !has_other_end(&end->fd))
+        return;
+    for (uint32_t i = 0; i < end->holder_count && i < WAITS_HOLDERS; i++)
+        print_origin(&end->holders[i], task->blocked.since_ns + task->blocked_ns, file);
+}
+
 static void print_ends(const struct waits_task *task, FILE *file)
 {
     char channel[TEXT_ROOM];
@@ -218,6 +258,7 @@ static void print_ends(const struct waits_task *task, FILE *file)
         }
         print_end(task, end, file);
         fputc('\n', file);
+        print_origins(task, end, file);
     }
     if (task->blocked.count > task->blocked.fd_count && !is_single(task))
         fprintf(file, "     and %u more\n", task->blocked.count - task->blocked.fd_count);
@@ -307,7 +348,9 @@ void waits_print(const struct waits *waits, FILE *file)
     int widths[COLUMNS] = { 0 };
     struct line line;
 
+    fputs(colour_of(file, waits->cause == WAITS_HANG ? COLOUR_NOTE : COLOUR_ERROR), file);
     print_head(waits, file);
+    fputs(colour_of(file, COLOUR_NONE), file);
     for (size_t i = 0; i < waits->count; i++) {
         if (!is_told(waits, &waits->tasks[i]))
             continue;

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "findings.h"
 #include "waits/ends.h"
 #include "waits/syscall_text.h"
 
@@ -110,6 +111,18 @@ static void name_call(struct waits_task *task)
              blocked->set_fd >= 0 ? "emulated " : "", blocked->count == 1 ? "fd" : "fds", limit);
 }
 
+/* By whom, and where, the process was made that has inherited an end. */
+static void look_at_origin(const struct emu_blocked_fd *fd, struct waits_holder *holder)
+{
+    holder->origin = emu_session_origin(fd->peer, fd->peer_generation, holder->pid);
+    if (holder->origin.kind != EMU_ORIGIN_FORK && holder->origin.kind != EMU_ORIGIN_SPAWN)
+        return;
+    proc_name(holder->origin.parent, holder->parent);
+    const struct callsite site = findings_resolve(holder->origin.site);
+    if (site.count > 0)
+        holder->place = site.frames[0];
+}
+
 static void look_at_end(struct waits_task *task, struct waits_end *end, bool brief)
 {
     int32_t pids[HOLDERS_MAX];
@@ -122,6 +135,7 @@ static void look_at_end(struct waits_task *task, struct waits_end *end, bool bri
             continue;
         proc_name(pids[i], end->holders[i].program);
         end->holders[i].fd = ends_find_other(task->pid, &end->fd, pids[i]);
+        look_at_origin(&end->fd, &end->holders[i]);
     }
 }
 

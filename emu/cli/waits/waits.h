@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
+#include "blocked.h"
 #include "waits/callsite.h"
-#include "emu.h"
 #include "waits/proc.h"
 
 #define WAITS_CALL    128
@@ -18,6 +18,9 @@ struct waits_holder {
     int32_t pid;
     int32_t fd; /* -1: its number isn't known */
     char program[PROC_NAME];
+    struct emu_origin origin;    /* how it came to have it */
+    char parent[PROC_NAME];      /* the program that made the process, or "" */
+    struct callsite_frame place; /* ... where; module "": not known */
 };
 
 /* A descriptor that a thread waits for, and who could end that. */

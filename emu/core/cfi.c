@@ -1,7 +1,7 @@
 /*
  * cfi.c - see cfi.h
  */
-#include "waits/cfi.h"
+#include "cfi.h"
 
 #include <string.h>
 
@@ -72,11 +72,10 @@ struct table_row {
 };
 
 /* The entry's address for the code at `address`, by .eh_frame_hdr's sorted table; 0: none. */
-static uint64_t find_entry(const struct image *image, uint64_t address)
+static uint64_t find_entry(const struct cfi_code *code, uint64_t address)
 {
-    const Elf64_Phdr *segment = image_segment(image, PT_GNU_EH_FRAME);
     size_t room = 0;
-    const uint8_t *header = segment != NULL ? image_at(image, segment->p_vaddr, &room) : NULL;
+    const uint8_t *header = code->at(code->context, code->header, &room);
     uint32_t count;
     size_t low = 0;
     struct table_row row;
@@ -91,7 +90,7 @@ static uint64_t find_entry(const struct image *image, uint64_t address)
         const size_t middle = low + (high - low) / 2;
 
         memcpy(&row, header + 12 + middle * sizeof row, sizeof row);
-        if (segment->p_vaddr + (uint64_t)(int64_t)row.code <= address)
+        if (code->header + (uint64_t)(int64_t)row.code <= address)
             low = middle + 1;
         else
             high = middle;
@@ -99,7 +98,7 @@ static uint64_t find_entry(const struct image *image, uint64_t address)
     if (low == 0)
         return 0;
     memcpy(&row, header + 12 + (low - 1) * sizeof row, sizeof row);
-    return segment->p_vaddr + (uint64_t)(int64_t)row.entry;
+    return code->header + (uint64_t)(int64_t)row.entry;
 }
 
 /* ---- Reading it ---- */
@@ -114,10 +113,10 @@ struct common {
 };
 
 /* The contents of a CIE or FDE at `address`: behind its length. */
-static struct reader open_entry(const struct image *image, uint64_t address)
+static struct reader open_entry(const struct cfi_code *code, uint64_t address)
 {
     size_t room = 0;
-    const uint8_t *bytes = image_at(image, address, &room);
+    const uint8_t *bytes = code->at(code->context, address, &room);
     struct reader reader = { bytes, bytes == NULL ? NULL : bytes + room, bytes == NULL };
     const uint64_t size = take(&reader, 4);
 
@@ -144,9 +143,9 @@ static void read_augmentation(struct reader *reader, const char *letters, struct
     }
 }
 
-static bool read_common(const struct image *image, uint64_t address, struct common *ret_common)
+static bool read_common(const struct cfi_code *code, uint64_t address, struct common *ret_common)
 {
-    struct reader reader = open_entry(image, address);
+    struct reader reader = open_entry(code, address);
     struct common common = { .encoding = 0 };
 
     if (take(&reader, 4) != 0) /* not a CIE */
@@ -288,16 +287,16 @@ static bool run(struct machine *machine, struct reader reader)
     return !reader.bad;
 }
 
-bool cfi_find(const struct image *image, uint64_t address, struct cfi_row *ret_row)
+bool cfi_find(const struct cfi_code *code, uint64_t address, struct cfi_row *ret_row)
 {
-    const uint64_t entry = find_entry(image, address);
-    struct reader reader = open_entry(image, entry);
+    const uint64_t entry = find_entry(code, address);
+    struct reader reader = open_entry(code, entry);
     struct common common;
 
     if (entry == 0 || reader.bad)
         return false;
     const uint64_t back = take(&reader, 4); /* from this field to the CIE */
-    if (back == 0 || !read_common(image, entry + 4 - back, &common) ||
+    if (back == 0 || !read_common(code, entry + 4 - back, &common) ||
         common.encoding != (ENCODED_PCREL | ENCODED_SDATA4))
         return false;
     const uint64_t start = entry + 8 + (uint64_t)(int64_t)(int32_t)take(&reader, 4);

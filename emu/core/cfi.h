@@ -5,10 +5,12 @@
  * every x86-64 program carries for exceptions. Leaves out what is given as an expression: that is
  * lazy binding and signal frames, where a trace ends.
  */
-#ifndef CLI_CFI_H
-#define CLI_CFI_H
+#ifndef EMU_CFI_H
+#define EMU_CFI_H
 
-#include "waits/image.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* Numbers of DWARF: System V ABI, x86-64, figure 3.36. */
 enum { CFI_RBP = 6, CFI_RSP = 7, CFI_RETURN = 16, CFI_REGISTERS };
@@ -23,7 +25,18 @@ struct cfi_row {
     } registers[CFI_REGISTERS];
 };
 
-/* The row for the code at `address`, an address of the file's own. False: there is none. */
-bool cfi_find(const struct image *image, uint64_t address, struct cfi_row *ret_row);
+/*
+ * A file's code as it is looked at: on disk by the command, in memory by the library. Addresses are
+ * the file's own there, the process's here.
+ */
+struct cfi_code {
+    uint64_t header; /* address of .eh_frame_hdr */
+    /* The bytes at an address; *ret_room is how many follow. NULL: not of this file. */
+    const uint8_t *(*at)(const void *context, uint64_t address, size_t *ret_room);
+    const void *context;
+};
+
+/* The row for the code at `address`. False: there is none. */
+bool cfi_find(const struct cfi_code *code, uint64_t address, struct cfi_row *ret_row);
 
 #endif
