@@ -194,7 +194,7 @@ int message_store_sender(const struct description *description, int fd, bool end
     uint32_t generation;
 
     if (ended || description_is_vsock(description) ||
-        host_getpeername(fdtab_number(fd, description_index(description)), &sender.at,
+        host_getpeername(fdtab_placeholder(fd, description_index(description)), &sender.at,
                          &sender.size) < 0 ||
         sender.size <= offsetof(struct sockaddr_un, sun_path) ||
         meeting_is_hidden(&sender, &index, &generation)) {
