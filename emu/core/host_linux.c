@@ -164,8 +164,11 @@ int host_put_revents_asm(struct pollfd *to, const struct pollfd *from, size_t co
     __attribute__((visibility("hidden")));
 extern const char host_copy_asm_fault[] __attribute__((visibility("hidden")));
 
-/* A fault would kill a thread that blocks SIGSEGV: the kernel copies instead, and says EFAULT. */
-static int copy_by_kernel(void *to, const void *from, size_t size)
+/*
+ * A fault would kill a thread that blocks SIGSEGV: the kernel copies instead, and says EFAULT. Not
+ * inlined: host_copy() would save registers for it in every call.
+ */
+__attribute__((noinline, cold)) static int copy_by_kernel(void *to, const void *from, size_t size)
 {
     struct iovec local = { to, size };
     struct iovec remote = { (void *)(uintptr_t)from, size };

@@ -18,9 +18,10 @@
 /*
  * Who has slept can't know whether others still do: it was woken as one of several perhaps, and the
  * bit went with the release that woke it. So from then on it takes the lock with the bit set,
- * however it gets it in the end; at worst one wake-up goes to nobody.
+ * however it gets it in the end; at worst one wake-up goes to nobody. Not inlined: the fast path
+ * would save registers for it.
  */
-static void acquire_slowly(struct emu_task *self, struct lock *lock)
+__attribute__((noinline)) static void acquire_slowly(struct emu_task *self, struct lock *lock)
 {
     uint32_t sleepers = 0;
 
