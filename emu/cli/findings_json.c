@@ -16,49 +16,26 @@
 
 #include "report.h"
 
-static void print_member(FILE *file, const char *name, const char *text, size_t max)
-{
-    fprintf(file, ", \"%s\": ", name);
-    report_print_json_string(file, text, max);
-}
-
-static void print_stack(const char *name, const struct callsite *site, FILE *file)
-{
-    fprintf(file, ", \"%s\": [", name);
-    for (size_t i = 0; i < site->count; i++) {
-        const struct callsite_frame *frame = &site->frames[i];
-
-        fprintf(file, "%s{\"offset\": %" PRIu64, i > 0 ? ", " : "", frame->offset);
-        print_member(file, "module", frame->module, sizeof frame->module);
-        if (frame->source.function[0] != '\0')
-            print_member(file, "function", frame->source.function, sizeof frame->source.function);
-        if (frame->source.line[0] != '\0')
-            print_member(file, "line", frame->source.line, sizeof frame->source.line);
-        fputc('}', file);
-    }
-    fputc(']', file);
-}
-
 static void print_finding(const struct finding *finding, FILE *file)
 {
     fprintf(file, "{\"kind\": \"%s\", \"error\": %s, \"object\": \"%s\"",
             findings_kind_name(finding->kind), findings_is_error(finding) ? "true" : "false",
             findings_object_name(finding->object));
     if (finding->call[0] != '\0')
-        print_member(file, "call", finding->call, sizeof finding->call);
+        report_print_json_member(file, "call", finding->call, sizeof finding->call);
     if (finding->fd >= 0)
         fprintf(file, ", \"fd\": %d", finding->fd);
     fprintf(file, ", \"count\": %u, \"bytes\": %" PRIu64, finding->count, finding->bytes);
-    print_member(file, "program", finding->program, sizeof finding->program);
+    report_print_json_member(file, "program", finding->program, sizeof finding->program);
     fprintf(file, ", \"pid\": %d, \"at_exit\": %s", finding->pid,
             finding->at_exit ? "true" : "false");
     if (finding->other_pid != 0)
         fprintf(file, ", \"other_pid\": %d", finding->other_pid);
     if (finding->other[0] != '\0')
-        print_member(file, "other_program", finding->other, sizeof finding->other);
-    print_stack("made", &finding->made, file);
-    print_stack("closed", &finding->closed, file);
-    print_stack("used", &finding->used, file);
+        report_print_json_member(file, "other_program", finding->other, sizeof finding->other);
+    report_print_json_stack(file, "made", &finding->made);
+    report_print_json_stack(file, "closed", &finding->closed);
+    report_print_json_stack(file, "used", &finding->used);
     fputc('}', file);
 }
 

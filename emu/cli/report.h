@@ -10,6 +10,8 @@
 
 #include "bounds.h"
 
+struct callsite;
+
 struct findings;
 struct waits;
 
@@ -67,6 +69,12 @@ void report_print_json(const struct report *report, FILE *file);
 
 /* Prints a JSON string, with its quotes; `max` bounds texts that fill their field. */
 void report_print_json_string(FILE *file, const char *text, size_t max);
+
+/* A member behind others: a comma, its name, and such a string. */
+void report_print_json_member(FILE *file, const char *name, const char *text, size_t max);
+
+/* The same of an array: the frames of a stack, the innermost first. */
+void report_print_json_stack(FILE *file, const char *name, const struct callsite *site);
 
 /* ---- Names that both forms use ---- */
 

@@ -19,6 +19,7 @@
  */
 #include "report.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "findings.h"
@@ -69,10 +70,28 @@ void report_print_json_string(FILE *file, const char *text, size_t max)
     fputc('"', file);
 }
 
-static void print_member(FILE *file, const char *name, const char *text, size_t max)
+void report_print_json_member(FILE *file, const char *name, const char *text, size_t max)
 {
     fprintf(file, ", \"%s\": ", name);
     report_print_json_string(file, text, max);
+}
+
+void report_print_json_stack(FILE *file, const char *name, const struct callsite *site)
+{
+    fprintf(file, ", \"%s\": [", name);
+    for (size_t i = 0; i < site->count; i++) {
+        const struct callsite_frame *frame = &site->frames[i];
+        const struct source_place *source = &frame->source;
+
+        fprintf(file, "%s{\"offset\": %" PRIu64, i > 0 ? ", " : "", frame->offset);
+        report_print_json_member(file, "module", frame->module, sizeof frame->module);
+        if (source->function[0] != '\0')
+            report_print_json_member(file, "function", source->function, sizeof source->function);
+        if (source->line[0] != '\0')
+            report_print_json_member(file, "line", source->line, sizeof source->line);
+        fputc('}', file);
+    }
+    fputc(']', file);
 }
 
 static const char *kind_name(uint32_t kind)
@@ -104,7 +123,7 @@ static void print_fault(const struct emu_report *entry, FILE *file)
                         : entry->family == EMU_INJECT_ENTER  ? "delay-enter"
                                                              : "delay-exit";
 
-    print_member(file, "fault", fault, REPORT_NAME);
+    report_print_json_member(file, "fault", fault, REPORT_NAME);
     if (entry->type >= 0)
         fprintf(file, ", \"%s\": %d", fault, entry->type);
 }
@@ -119,11 +138,12 @@ static void print_subject(const struct emu_report *entry, FILE *file)
         return;
     }
     if (entry->family >= 0)
-        print_member(file, "family", report_family_name(entry->family, name), REPORT_NAME);
+        report_print_json_member(file, "family", report_family_name(entry->family, name),
+                                 REPORT_NAME);
     if (entry->kind == EMU_REPORT_NOBODY)
         fprintf(file, ", \"cid\": %u, \"port\": %u", (uint32_t)entry->type, (uint32_t)entry->error);
     else if (entry->type >= 0)
-        print_member(file, "type", report_type_name(entry->type, name), REPORT_NAME);
+        report_print_json_member(file, "type", report_type_name(entry->type, name), REPORT_NAME);
 }
 
 static void print_event(const struct emu_report *entry, const char *line, FILE *file)
@@ -131,19 +151,19 @@ static void print_event(const struct emu_report *entry, const char *line, FILE *
     char name[REPORT_NAME];
 
     fprintf(file, "{\"kind\": \"%s\"", kind_name(entry->kind));
-    print_member(file, "call", entry->call, sizeof entry->call);
+    report_print_json_member(file, "call", entry->call, sizeof entry->call);
     print_subject(entry, file);
     if (entry->error != 0 && entry->kind != EMU_REPORT_NOBODY)
-        print_member(file, "errno", report_errno_name(entry->error, name), REPORT_NAME);
+        report_print_json_member(file, "errno", report_errno_name(entry->error, name), REPORT_NAME);
     fprintf(file, ", \"count\": %u", entry->count);
-    print_member(file, "program", entry->program, sizeof entry->program);
+    report_print_json_member(file, "program", entry->program, sizeof entry->program);
     fprintf(file, ", \"pid\": %d", entry->pid);
     if (entry->module[0] != '\0') {
-        print_member(file, "module", entry->module, sizeof entry->module);
+        report_print_json_member(file, "module", entry->module, sizeof entry->module);
         fprintf(file, ", \"offset\": %llu", (unsigned long long)entry->offset);
     }
     if (line[0] != '\0')
-        print_member(file, "line", line, REPORT_LINE);
+        report_print_json_member(file, "line", line, REPORT_LINE);
     fputc('}', file);
 }
 

@@ -34,12 +34,6 @@ static const char *state_name(enum waits_state state)
     return "unknown";
 }
 
-static void print_member(FILE *file, const char *name, const char *text, size_t max)
-{
-    fprintf(file, ", \"%s\": ", name);
-    report_print_json_string(file, text, max);
-}
-
 static void print_fill(FILE *file, const char *name, const struct emu_fill *fill)
 {
     if (!fill->there)
@@ -72,9 +66,11 @@ static void print_origin(const struct waits_holder *holder, FILE *file)
         fprintf(file, ", \"parent\": %d, \"executed\": %s", origin->parent,
                 origin->executed ? "true" : "false");
         if (holder->place.module[0] != '\0')
-            print_member(file, "module", holder->place.module, sizeof holder->place.module);
+            report_print_json_member(file, "module", holder->place.module,
+                                     sizeof holder->place.module);
         if (holder->place.source.line[0] != '\0')
-            print_member(file, "line", holder->place.source.line, sizeof holder->place.source.line);
+            report_print_json_member(file, "line", holder->place.source.line,
+                                     sizeof holder->place.source.line);
     }
     fputc('}', file);
 }
@@ -86,7 +82,7 @@ static void print_holders(const struct waits_end *end, FILE *file)
         const struct waits_holder *holder = &end->holders[i];
 
         fprintf(file, "%s{\"pid\": %d", i > 0 ? ", " : "", holder->pid);
-        print_member(file, "program", holder->program, sizeof holder->program);
+        report_print_json_member(file, "program", holder->program, sizeof holder->program);
         if (holder->fd >= 0)
             fprintf(file, ", \"fd\": %d", holder->fd);
         print_origin(holder, file);
@@ -143,20 +139,9 @@ static void print_stack(const struct callsite *site, FILE *file)
 {
     if (site->count == 0)
         return;
-    print_member(file, "module", site->frames[0].module, sizeof site->frames[0].module);
-    fprintf(file, ", \"offset\": %" PRIu64 ", \"stack\": [", site->frames[0].offset);
-    for (size_t i = 0; i < site->count; i++) {
-        const struct callsite_frame *frame = &site->frames[i];
-
-        fprintf(file, "%s{\"offset\": %" PRIu64, i > 0 ? ", " : "", frame->offset);
-        print_member(file, "module", frame->module, sizeof frame->module);
-        if (frame->source.function[0] != '\0')
-            print_member(file, "function", frame->source.function, sizeof frame->source.function);
-        if (frame->source.line[0] != '\0')
-            print_member(file, "line", frame->source.line, sizeof frame->source.line);
-        fputc('}', file);
-    }
-    fputc(']', file);
+    report_print_json_member(file, "module", site->frames[0].module, sizeof site->frames[0].module);
+    fprintf(file, ", \"offset\": %" PRIu64, site->frames[0].offset);
+    report_print_json_stack(file, "stack", site);
 }
 
 static void print_task(const struct waits_task *task, FILE *file)
@@ -165,13 +150,13 @@ static void print_task(const struct waits_task *task, FILE *file)
             state_name(task->state));
     if (task->stuck)
         fputs(", \"stuck\": true", file);
-    print_member(file, "program", task->program, sizeof task->program);
+    report_print_json_member(file, "program", task->program, sizeof task->program);
     if (task->name[0] != '\0')
-        print_member(file, "call", task->name, sizeof task->name);
+        report_print_json_member(file, "call", task->name, sizeof task->name);
     if (task->state == WAITS_OUTSIDE)
-        print_member(file, "text", task->call, sizeof task->call);
+        report_print_json_member(file, "text", task->call, sizeof task->call);
     if (task->link[0] != '\0')
-        print_member(file, "file", task->link, sizeof task->link);
+        report_print_json_member(file, "file", task->link, sizeof task->link);
     print_stack(&task->site, file);
     if (task->state == WAITS_EMULATED)
         print_emulated(task, file);
